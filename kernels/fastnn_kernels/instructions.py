@@ -1,0 +1,204 @@
+"""The instruction set: one table that every target, the lowering, the adapters and the tests read.
+
+An instruction is declared by its *contract line*::
+
+    x (M, K) f, bias? (N,) f -> out (M, N) f, total+ (2,) f8; accumulate i, epsilon d
+
+* left of the arrow: operands that are read; right of it: operands that are written;
+* ``name?``: optional, its address is 0 (an array of length 0) when absent;
+* ``name+``: written *and* read (in-out);
+* ``name~``: a gradient: written, and read as well when the attribute ``accumulate`` is 1 (then the result is added to it);
+* ``scratch (Z,)``: private working memory that the engine supplies; worker w uses ``[w * (Z // workers), (w + 1) * (Z // workers))``;
+* dimensions are letters bound by the operands' shapes, or literal integers;
+* dtypes: ``f`` the program's own (float32 or float64), ``f8`` float64, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
+* after the semicolon: attributes, ``i`` int64 or ``d`` float64.
+
+A kernel is called as ``kernel(*operands, *attributes, worker, workers)`` in the order of its contract line. It allocates
+nothing, raises nothing, and writes only the slice that belongs to ``worker``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ROW_WORDS = 32
+"""Length of one row of a bound table, in 8-byte words."""
+
+ROW_ADDRESS, ROW_FLAGS, ROW_OPERANDS = 0, 1, 2
+"""Word 0 is the adapter's address, word 1 the flags; operand addresses, dimensions and attributes follow."""
+
+FLAG_BARRIER, FLAG_STATUS = 1, 2
+"""All workers meet before the row; the run may stop after the row, when it left a status in ``control``."""
+
+CONTROL_WORDS = 8
+STEP, POSITION, NEXT_POSITION, ITERATIONS, STATUS = range(5)
+"""Words of the int64 vector ``control``: index of the current step in the epoch, the batch's first row, the next batch's
+first row, updates made so far, and trouble (see ``STATUS_*``)."""
+
+STATUS_OK, STATUS_NON_FINITE_LOSS = 0, 1
+
+RATES = 4
+LEARNING_RATE, ADAM_RATE = 0, 1
+"""Words of the float64 vector ``rates`` that ``next_update`` fills: this step's learning rate, and Adam's
+``learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)``."""
+
+REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
+"""How ``loss_scale`` turns a batch of losses into one number: sum, divided by the rows that count, divided by the sum of weights."""
+
+ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(4)
+"""The activations ``matmul`` can apply to its result."""
+
+NO_CLASS = -(2**31)
+"""Value of ``ignore_class`` that ignores nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperandSpec:
+    """One operand of a contract line: ``shape`` holds dimension letters and literal ints."""
+
+    name: str
+    shape: tuple[str | int, ...]
+    dtype: str
+    reads: bool
+    writes: bool
+    optional: bool
+    accumulates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction: ``parallel`` says whether the kernel splits its work; otherwise worker 0 does it all."""
+
+    name: str
+    contract: str
+    operands: tuple[OperandSpec, ...]
+    attributes: tuple[tuple[str, str], ...]
+    parallel: bool
+    may_stop: bool
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Dimension letters in order of first appearance: the order of the words in a row."""
+        letters = (size for operand in self.operands for size in operand.shape if isinstance(size, str))
+        return tuple(dict.fromkeys(letters))
+
+_OPERAND = re.compile(r"(\w+)([?+~]*) \(([^)]*)\) (f8|f|i4|i8|u1)")
+
+
+def _operands(text: str, *, written: bool) -> list[OperandSpec]:
+    found = []
+    for name, marks, shape, dtype in _OPERAND.findall(text):
+        sizes = (size.strip() for size in shape.split(",") if size.strip())
+        dims = tuple(int(size) if size.isdigit() else size for size in sizes)
+        found.append(OperandSpec(name, dims, dtype, not written or "+" in marks, written, "?" in marks, "~" in marks))
+    return found
+
+
+def parse(name: str, contract: str, *, parallel: bool = True, may_stop: bool = False) -> Instruction:
+    """Read a contract line into an `Instruction`."""
+    body, _, tail = contract.partition(";")
+    inputs, _, outputs = body.partition("->")
+    operands = _operands(inputs, written=False) + _operands(outputs, written=True)
+    attributes = []
+    for item in filter(None, (part.strip() for part in tail.split(","))):
+        attribute, kind = item.split()
+        attributes.append((attribute, kind))
+    instruction = Instruction(name, contract, tuple(operands), tuple(attributes), parallel, may_stop)
+    words = ROW_OPERANDS + len(operands) + len(instruction.dimensions) + len(attributes)
+    if words > ROW_WORDS:
+        raise ValueError(f"instruction {name!r} needs {words} words, a row has {ROW_WORDS}")
+    return instruction
+
+
+_BATCH = {
+    # control[STEP] += 1; control[POSITION] = control[NEXT_POSITION]; control[NEXT_POSITION] += batch
+    "next_batch": "-> control+ (8,) i8; batch i",
+    # out[b] = data[index[position + b]], without an index data[position + b]; R is the size of a row in bytes
+    "take_rows": "data (S, R) u1, index? (S,) i8, control (8,) i8 -> out (B, R) u1",
+    # data[position + b] = x[b]
+    "put_rows": "x (B, R) u1, control (8,) i8 -> data (S, R) u1",
+}
+
+_LAYERS = {
+    # out = activation(a @ b + bias), ACTIVATION_*; a is stored (K, M) if transpose_a, b (N, K) if transpose_b.
+    # negative_slope is relu's; with `accumulate` there is neither bias nor activation.
+    "matmul": "a (A0, A1) f, b (B0, B1) f, bias? (N,) f, scratch (Z,) f -> out~ (M, N) f; "
+    "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i",
+    # out[n] = sum over m of x[m, n]
+    "sum_rows": "x (M, N) f -> out~ (N,) f; accumulate i",
+    # f(x) = max_value if x >= max_value, x if threshold <= x < max_value, negative_slope * (x - threshold) otherwise
+    "relu": "x (N,) f -> out (N,) f; negative_slope d, max_value d, threshold d",
+    "relu_backward": "x (N,) f, dout (N,) f -> dx~ (N,) f; negative_slope d, max_value d, threshold d, accumulate i",
+    "sigmoid": "x (N,) f -> out (N,) f",
+    "sigmoid_backward": "out (N,) f, dout (N,) f -> dx~ (N,) f; accumulate i",
+    "tanh": "x (N,) f -> out (N,) f",
+    "tanh_backward": "out (N,) f, dout (N,) f -> dx~ (N,) f; accumulate i",
+    # over the last axis
+    "softmax": "x (M, C) f -> out (M, C) f",
+    "softmax_backward": "out (M, C) f, dout (M, C) f -> dx~ (M, C) f; accumulate i",
+}
+
+# Every loss writes one value a row, loss[m] = mean or sum over the row's classes (unweighted), and, where asked,
+# the gradient of scale * sum(weight[m] * loss[m]). Labels outside [0, C) count as a loss and gradient of 0 when they equal
+# `ignore_class`; the layer above refuses any other.
+_LOSSES = {
+    # scale = factor * (1 | 1/rows that count | 1/sum of their weights): REDUCTION_*. A row counts unless its label is ignore_class.
+    "loss_scale": "weight? (M,) f, labels? (M,) i4 -> scale (1,) f; rows i, reduction i, factor d, ignore_class i",
+    "softmax_cross_entropy": "logits (M, C) f, labels (M,) i4, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
+    "ignore_class i, accumulate i",
+    "softmax_cross_entropy_dense": "logits (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
+    "label_smoothing d, accumulate i",
+    "sigmoid_cross_entropy": "logits (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
+    "label_smoothing d, accumulate i",
+    "sparse_categorical_cross_entropy": "pred (M, C) f, labels (M,) i4, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
+    "ignore_class i, accumulate i",
+    "categorical_cross_entropy": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
+    "label_smoothing d, accumulate i",
+    "binary_cross_entropy": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
+    "label_smoothing d, accumulate i",
+    "mean_squared_error": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; accumulate i",
+    "mean_absolute_error": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; accumulate i",
+}
+
+_METRICS = {
+    # value[m] = mean over the classes of (pred > threshold) == target
+    "binary_accuracy": "pred (M, C) f, target (M, C) f -> value (M,) f; threshold d",
+    # value[m] = argmax(pred[m]) == argmax(target[m])
+    "categorical_accuracy": "pred (M, C) f, target (M, C) f -> value (M,) f",
+    "sparse_categorical_accuracy": "pred (M, C) f, labels (M,) i4 -> value (M,) f",
+}
+
+# Sums run in float64 over m in order, on one worker: the same bits for any number of workers.
+_TOTALS = {
+    # total += (sum of weight * value, sum of weight); without weights every weight is 1
+    "accumulate_mean": "value (M,) f, weight? (M,) f -> total+ (2,) f8",
+    # batch = scale * sum(weight * value); total += (batch * rows, rows); a non-finite batch sets control[STATUS]
+    "accumulate_loss": "value (M,) f, weight? (M,) f, scale (1,) f -> total+ (2,) f8, control+ (8,) i8; rows i",
+}
+
+# Flat updates of one contiguous run of P parameters. Symbols as in the papers; Keras 3's formulas.
+_UPDATES = {
+    # control[ITERATIONS] += 1, then fills rates: see LEARNING_RATE, ADAM_RATE
+    "next_update": "learning_rate (S,) f8 -> control+ (8,) i8, rates (4,) f8; beta_1 d, beta_2 d",
+    # velocity = momentum * velocity - lr * g;  w += velocity  (nesterov: w += momentum * velocity - lr * g);  no velocity: w -= lr * g
+    "sgd": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, velocity?+ (P,) f; momentum d, nesterov i",
+    # accumulator += g**2;  w -= lr * g / sqrt(accumulator + epsilon)
+    "adagrad": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, accumulator+ (P,) f; epsilon d",
+    # v = rho * v + (1 - rho) * g**2;  centered: a = rho * a + (1 - rho) * g;  step = lr * g / sqrt(v [- a**2] + epsilon)
+    # with momentum: u = momentum * u + step;  w -= u
+    "rmsprop": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, velocity+ (P,) f, momentums?+ (P,) f, average_gradient?+ (P,) f; "
+    "rho d, momentum d, epsilon d",
+    # m += (1 - beta_1) * (g - m);  v += (1 - beta_2) * (g**2 - v);  amsgrad: v_hat = max(v_hat, v)
+    # w -= rates[ADAM_RATE] * m / (sqrt(v or v_hat) + epsilon)
+    "adam": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, m+ (P,) f, v+ (P,) f, v_hat?+ (P,) f; beta_1 d, beta_2 d, epsilon d",
+}
+
+_SERIAL = {"next_batch", "next_update", "loss_scale", *_TOTALS}
+
+INSTRUCTIONS: dict[str, Instruction] = {
+    name: parse(name, contract, parallel=name not in _SERIAL, may_stop=name == "accumulate_loss")
+    for group in (_BATCH, _LAYERS, _LOSSES, _METRICS, _TOTALS, _UPDATES)
+    for name, contract in group.items()
+}
+"""The instruction set, by name."""

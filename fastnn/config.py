@@ -1,0 +1,119 @@
+"""Settings of the whole process: float type, threads, device. The names of ``keras.config``, and threads and device beside them."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any
+
+from fastnn.errors import near_matches
+
+FLOAT_TYPES = ("float32", "float64")
+
+_settings: dict[str, Any] = {"floatx": "float32", "threads": None, "device": None}
+
+
+def floatx() -> str:
+    """The dtype a layer computes in when it is not told otherwise: ``"float32"`` or ``"float64"``.
+
+    >>> floatx()
+    'float32'
+    """
+    return _settings["floatx"]
+
+
+def set_floatx(value: str) -> None:
+    """Set the dtype of the layers made from now on.
+
+    Parameters
+    ----------
+    value
+        ``"float32"`` or ``"float64"``.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is any other dtype.
+    """
+    if value not in FLOAT_TYPES:
+        close = near_matches(str(value), FLOAT_TYPES, count=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"floatx must be 'float32' or 'float64', got {value!r}.{meant}")
+    _settings["floatx"] = str(value)
+
+
+def epsilon() -> float:
+    """The fuzz factor of losses and optimizers, 1e-7 as in Keras.
+
+    >>> epsilon()
+    1e-07
+    """
+    return 1e-7
+
+
+def image_data_format() -> str:
+    """How images are laid out: ``"channels_last"``, that is (batch, height, width, channels).
+
+    >>> image_data_format()
+    'channels_last'
+    """
+    return "channels_last"
+
+
+def num_threads() -> int:
+    """The most threads one call of ``fit``, ``evaluate`` or ``predict`` may use.
+
+    Unless `set_num_threads` said otherwise: the cores that this process may use (its affinity mask and its cgroup's quota).
+    """
+    if _settings["threads"] is None:
+        from fastnn_kernels.system import usable_cores
+
+        return usable_cores()
+    return _settings["threads"]
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set the most threads one call may use; results are the same bits for any number of threads.
+
+    Parameters
+    ----------
+    count
+        At least 1; None goes back to the cores that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If ``count`` is less than 1.
+    TypeError
+        If ``count`` is not an integer.
+    """
+    if count is not None:
+        if isinstance(count, bool):
+            raise TypeError(f"count must be an integer of at least 1 or None, got {count!r}")
+        count = operator.index(count)
+        if count < 1:
+            raise ValueError(f"count must be an integer of at least 1 or None, got {count!r}")
+    _settings["threads"] = count
+
+
+def device() -> str:
+    """The device of models compiled without ``device=``: what `set_device` set, or ``FASTNN_DEVICE``, or ``"cpu"``."""
+    return _settings["device"] or os.environ.get("FASTNN_DEVICE") or "cpu"
+
+
+def set_device(name: str | None) -> None:
+    """Set the device of models compiled from now on without ``device=``.
+
+    Parameters
+    ----------
+    name
+        ``"cpu"``, or ``"reference"`` for plain NumPy in float64; None goes back to ``FASTNN_DEVICE`` or ``"cpu"``.
+
+    Raises
+    ------
+    TypeError
+        If ``name`` is not a string. An unknown device is refused by ``compile``.
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"device name must be a string such as 'cpu', or None, got {name!r}")
+    _settings["device"] = name

@@ -1,0 +1,41 @@
+"""Seeds: one root for the process, one seed after the other for whoever draws random numbers."""
+
+from __future__ import annotations
+
+import itertools
+import random as _python_random
+import secrets
+from collections.abc import Iterator
+
+import numpy as np
+
+# (root, counter): taking the next number of a counter is one step of the interpreter, so threads need no lock here and a
+# forked child inherits none that is held
+_state: tuple[int, Iterator[int]] = (secrets.randbits(64), itertools.count())
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's ``random``, NumPy's global generator and fastnn: the same program then gives the same bits again.
+
+    Parameters
+    ----------
+    seed
+        An integer from 0 to 2**32 - 1.
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is not such an integer.
+    """
+    global _state
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, got {seed!r}")
+    _python_random.seed(int(seed))
+    np.random.seed(int(seed))
+    _state = (int(seed), itertools.count())
+
+
+def next_seed() -> int:
+    """A fresh 64-bit seed; after `set_random_seed` the same sequence of them."""
+    root, counter = _state
+    return int(np.random.SeedSequence([root, next(counter)]).generate_state(1, np.uint64)[0])

@@ -78,7 +78,7 @@ def softmax_cross_entropy(
     log_p = log_softmax_of(float64(logits))
     label = target.argmax(axis=1)
     at_label = -np.take_along_axis(log_p, label[:, None], axis=1)[:, 0]
-    value, gradient = _counted(target.any(axis=1), at_label, np.exp(log_p) - target)
+    value, gradient = _counted(target.max(axis=1) == 1.0, at_label, np.exp(log_p) - target)
     _write(loss, value, dlogits, gradient, weight, scale, accumulate)
 
 
@@ -142,7 +142,7 @@ def sparse_categorical_cross_entropy(
     p, target = float64(pred), _one_hot(labels, pred.shape[1], ignore_class)
     q, log_q, dlog_q = _log_probability(p)
     gradient = _through_normalization(-target * dlog_q, q, p)
-    value, gradient = _counted(target.any(axis=1), -(target * log_q).sum(axis=1), gradient)
+    value, gradient = _counted(target.max(axis=1) == 1.0, -(target * log_q).sum(axis=1), gradient)
     _write(loss, value, dpred, gradient, weight, scale, accumulate)
 
 

@@ -79,7 +79,7 @@ def adam(
 ) -> None:
     """m += (1 - beta_1) * (g - m); v += (1 - beta_2) * (g**2 - v); w -= rates[ADAM_RATE] * m / (sqrt(v) + epsilon).
 
-    Kingma and Ba 2015, the form at the end of section 2. AMSGrad (Reddi et al. 2018): v_hat = max(v_hat, v) stands for v in the step.
+    Kingma and Ba 2015, the form that ends section 2. AMSGrad (Reddi et al. 2018): v_hat = max(v_hat, v) replaces v in the step.
     """
     g = float64(grads)
     first = float64(m) + (1.0 - beta_1) * (g - float64(m))

@@ -1,0 +1,1 @@
+"""Lowering: layers, loss, metrics and optimizer become one Program."""

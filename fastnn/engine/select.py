@@ -1,0 +1,30 @@
+"""The one place where device names are compared."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastnn.engine.base import Engine
+
+DEVICES = ("cpu", "reference")
+"""Names that `get` knows."""
+
+
+@cache
+def get(device: str) -> Engine:
+    """The engine called ``device``, one per process.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in `DEVICES`.
+    """
+    if device == "cpu":
+        from fastnn.engine.cpu import CpuEngine
+
+        return CpuEngine()
+    if device == "reference":
+        from fastnn.engine.reference import ReferenceEngine
+
+        return ReferenceEngine()
+    raise ValueError(f"unknown device {device!r}; known devices: {', '.join(map(repr, DEVICES))}")

@@ -1,0 +1,141 @@
+"""A Session: a program on an engine, bound to arrays, run over their samples batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.engine.base import Engine, Stop
+from fastnn.memory import Memory
+from fastnn.program import Program
+from fastnn_kernels.instructions import ITERATIONS, NEXT_POSITION, STATUS, STEP
+
+
+class Session:
+    """Runs one program over samples: whole batches, then the last short one.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where it runs.
+    program : Program
+        What runs.
+    weights : sequence of ndarray
+        The arrays behind ``program.weights``; used in place.
+    batch : int
+        Samples a batch.
+    shared : dict of str to ndarray, optional
+        Segments that outlive the session, such as the optimizer's ``slots``.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        program: Program,
+        weights: Sequence[NDArray[Any]],
+        batch: int,
+        shared: dict[str, NDArray[np.uint8]] | None = None,
+    ) -> None:
+        self.engine, self.program, self.batch = engine, program, batch
+        scratch = engine.scratch_elements(program)
+        self.memory = Memory(program, batch, weights, scratch=scratch, shared=shared)
+        self.control = self.memory.segments["control"][:64].view(np.int64)
+        self._totals = self.memory.segments["totals"].view(np.float64).reshape(-1, 2)
+        self._places = {slot.name: place for place, slot in enumerate(program.inputs)}
+        self._bound: dict[int, Any] = {}
+        self._stale: set[int] = set()
+        self.samples = self.step = 0
+        self.step_seconds = 0.0
+        self._stop: Stop | None = None
+
+    def set_inputs(self, **arrays: NDArray[Any] | None) -> None:
+        """Point the program at the caller's C-contiguous arrays, by slot name; slots it does not use are passed over."""
+        for name, array in arrays.items():
+            place = self._places.get(name)
+            if place is not None:
+                self.memory.inputs[place] = array
+        self._stale = set(self._bound)
+
+    def start(self, samples: int, *, keep_totals: bool = False) -> None:
+        """Go back to the first of ``samples`` samples."""
+        self.samples, self.step, self._stop = samples, 0, None
+        self.control[STEP], self.control[NEXT_POSITION], self.control[STATUS] = -1, 0, 0
+        if not keep_totals:
+            self._totals[...] = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Batches in the samples."""
+        return -(-self.samples // self.batch)
+
+    @property
+    def stopped(self) -> int | None:
+        """The step in which a non-finite loss stopped the run before its update; `run` resumes it."""
+        return None if self._stop is None else self.step
+
+    @property
+    def iterations(self) -> int:
+        """Updates the optimizer has made."""
+        return int(self.control[ITERATIONS])
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        self.control[ITERATIONS] = value
+
+    def run(self, steps: int | None = None, workers: int | None = None) -> int:
+        """Run up to ``steps`` steps (None: to the end of the samples).
+
+        Returns
+        -------
+        int
+            Steps completed; fewer than asked when a loss was not finite, see `stopped`.
+        """
+        left = self.steps - self.step
+        left = left if steps is None else min(steps, left)
+        before = self.step
+        whole = min(left, self.samples // self.batch - self.step)
+        if whole > 0 and not self._run(self.batch, whole, workers):
+            return self.step - before
+        if left > max(whole, 0):
+            self._run(self.samples % self.batch, 1, workers)
+        return self.step - before
+
+    def _run(self, batch: int, steps: int, workers: int | None) -> bool:
+        """Run ``steps`` steps of ``batch`` samples; whether all of them ended."""
+        bound = self._bind(batch)
+        first_row = 0 if self._stop is None else self._stop[1] + 1
+        self.control[STATUS] = 0
+        start = time.perf_counter()
+        self._stop = self.engine.run(bound, steps, first_row, workers)
+        done = steps if self._stop is None else self._stop[0]
+        self.step += done
+        if done:
+            self.step_seconds = (time.perf_counter() - start) / done
+        return self._stop is None
+
+    def _bind(self, batch: int) -> Any:
+        bound = self._bound.get(batch)
+        if bound is None:
+            bound = self._bound[batch] = self.engine.bind(self.program, self.memory, batch)
+        elif batch in self._stale:
+            self.engine.rebind_inputs(bound)
+        self._stale.discard(batch)
+        return bound
+
+    def totals(self) -> dict[str, tuple[float, float]]:
+        """``{name: (sum, count)}`` since `start`."""
+        return {name: (float(pair[0]), float(pair[1])) for name, pair in zip(self.program.totals, self._totals, strict=True)}
+
+    def gradients(self) -> list[NDArray[Any]]:
+        """Copies of the gradients of the trained weights, in order."""
+        grads = self.memory.segments["grads"]
+        found = []
+        for slot in self.program.weights:
+            if slot.grad is not None:
+                size = int(np.prod(slot.shape)) * self.program.item_bytes
+                found.append(grads[slot.grad : slot.grad + size].view(self.program.dtype).reshape(slot.shape).copy())
+        return found

@@ -1,0 +1,104 @@
+"""Programs: a model's graph, its heads and its optimizer, lowered for training, testing or predicting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder, Tensor
+from fastnn.lowering.heads import Head, lower_head
+from fastnn.program import BATCH, SAMPLES, Operand, Program
+from fastnn.variables import Run, Variable
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+if TYPE_CHECKING:
+    from fastnn.models.graph import Graph
+    from fastnn.optimizers.base import Optimizer
+
+
+def lower(
+    graph: Graph,
+    kind: str,
+    *,
+    dtype: str,
+    variables: Sequence[Variable],
+    heads: Sequence[Head] = (),
+    optimizer: Optimizer | None = None,
+    weighted: bool = False,
+) -> Program:
+    """Lower a model to one Program.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model's nodes in topological order.
+    kind : str
+        ``"train"``: forward, loss, metrics, backward, update. ``"gradients"``: the same without the update. ``"test"``: forward,
+        loss, metrics. ``"predict"``: forward, then each output is written to the caller's array ``out{k}``.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    variables : sequence of Variable
+        The model's weights in order; an arena holds them.
+    heads : sequence of Head
+        One per output; unused by ``"predict"``.
+    optimizer : Optimizer, optional
+        Built for ``variables``; needed by ``"train"``.
+    weighted : bool
+        Whether every loss row has a sample weight (inputs ``w{k}``).
+
+    Returns
+    -------
+    Program
+        Verified.
+    """
+    b = Builder(kind, dtype, variables)
+    b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
+    outputs = _forward(b, graph)
+    if kind == "predict":
+        for number, output in enumerate(outputs):
+            b.output(f"out{number}", output)
+        return b.finish()
+    for number, (head, output) in enumerate(zip(heads, outputs, strict=True)):
+        lower_head(b, number, head, output, weighted)
+    if b.training:
+        b.backward()
+    if kind != "train":
+        return b.finish()
+    assert optimizer is not None
+    _update(b, optimizer)
+    slots = tuple((name, place * b.layout.bytes, start) for place, (name, start) in enumerate(optimizer.state))
+    return b.finish(slots)
+
+
+def _forward(b: Builder, graph: Graph) -> list[Tensor]:
+    values = {id(x): b.input(f"x{number}", tuple(x.shape[1:])) for number, x in enumerate(graph.inputs)}
+    for node in graph.nodes:
+        if node.inputs:
+            results = node.layer.lower(b, *(values[id(x)] for x in node.inputs))
+            results = results if isinstance(results, list | tuple) else [results]
+            values.update((id(out), result) for out, result in zip(node.outputs, results, strict=True))
+    return [values[id(out)] for out in graph.outputs]
+
+
+def _update(b: Builder, optimizer: Optimizer) -> None:
+    """One row that counts the update and sets its rates, then one row per run of weights."""
+    beta_1, beta_2 = optimizer.betas
+    learning_rate = b.slot("learning_rate", (), "f8", (SAMPLES,), "f8")
+    b.emit("next_update", learning_rate=learning_rate, control=CONTROL, rates=RATES_OPERAND, beta_1=beta_1, beta_2=beta_2)
+    instruction = INSTRUCTIONS[optimizer.op]
+    names = [name for name, _ in instruction.attributes]
+    attributes = dict(zip(names, optimizer.attributes(), strict=True))
+    for run in b.layout.runs:
+        b.emit(optimizer.op, **_run_operands(b, optimizer, run), **attributes)
+
+
+def _run_operands(b: Builder, optimizer: Optimizer, run: Run) -> dict[str, Operand]:
+    """Operands of one update row: the run's gradients, weights and state vectors."""
+    operands = {
+        "grads": Operand("grads", run.offset, (run.size,), "f"),
+        "rates": RATES_OPERAND,
+        "params": Operand("params", run.weight, (run.size,), "f"),
+    }
+    for place, (name, _) in enumerate(optimizer.state):
+        operands[name] = Operand("slots", place * b.layout.bytes + run.offset, (run.size,), "f")
+    return operands

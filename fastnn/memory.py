@@ -70,8 +70,7 @@ class Memory:
             return size.multiple * batch
         if size.name == SCRATCH.name:
             return self.scratch_elements
-        assert size.name == SAMPLES.name and operand is not None
-        array = self.inputs[operand.offset]
+        array = None if operand is None or size.name != SAMPLES.name else self.inputs[operand.offset]
         return 0 if array is None else len(array) * size.multiple
 
     def shape(self, operand: Operand, batch: int) -> tuple[int, ...]:

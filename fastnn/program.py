@@ -85,7 +85,8 @@ class Row:
 
     def accesses(self) -> Iterator[tuple[OperandSpec, Operand, bool, bool]]:
         """``(spec, operand, reads, writes)`` of every operand that is present."""
-        accumulate = any(name == "accumulate" and value for (name, _), value in zip(self.instruction.attributes, self.attributes))
+        names = (name for name, _ in self.instruction.attributes)
+        accumulate = any(name == "accumulate" and value for name, value in zip(names, self.attributes, strict=True))
         for spec, operand in zip(self.instruction.operands, self.operands, strict=True):
             if operand is not None:
                 yield spec, operand, spec.reads or (spec.accumulates and accumulate), spec.writes

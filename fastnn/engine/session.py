@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.instructions import ITERATIONS, NEXT_POSITION, STATUS, STEP
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Engine, Stop
 from fastnn.memory import Memory
 from fastnn.program import Program
-from fastnn_kernels.instructions import ITERATIONS, NEXT_POSITION, STATUS, STEP
 
 
 class Session:

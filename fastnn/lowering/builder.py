@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, RATES
+
 from fastnn.lowering import passes
 from fastnn.program import BATCH, ITEM_BYTES, SAMPLES, SCRATCH, InputSlot, Operand, Program, Row, Symbol, WeightSlot
 from fastnn.variables import Layout, Variable
-from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, RATES
 
 CONTROL = Operand("control", 0, (CONTROL_WORDS,), "i8")
 RATES_OPERAND = Operand("control", CONTROL_WORDS * 8, (RATES,), "f8")
@@ -62,7 +63,8 @@ class Builder:
         self.training = kind in TRAINING
         self._weights = {id(variable): index for index, variable in enumerate(variables)}
         self._slots = tuple(
-            WeightSlot(variable.path, variable.shape, offset) for variable, offset in zip(variables, self.layout.offsets, strict=True)
+            WeightSlot(variable.path, variable.shape, offset)
+            for variable, offset in zip(variables, self.layout.offsets, strict=True)
         )
         self._prologue: list[Row] = []
         self._rows: list[Row] = []
@@ -184,9 +186,7 @@ class Builder:
 
     def unreached(self) -> list[str]:
         """Paths of the trainable weights that no gradient has reached."""
-        return [
-            slot.name for index, slot in enumerate(self._slots) if slot.grad is not None and index not in self._written_weights
-        ]
+        return [slot.name for index, slot in enumerate(self._slots) if slot.grad is not None and index not in self._written_weights]
 
     # -- the program -----------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_MEAN, REDUCTION_SUM, REDUCTION_WEIGHTED_MEAN
+
 from fastnn.lowering.builder import CONTROL, Builder, Tensor
 from fastnn.program import BATCH, Operand
-from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_MEAN, REDUCTION_SUM, REDUCTION_WEIGHTED_MEAN
 
 if TYPE_CHECKING:
     from fastnn.losses import Loss

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fastnn_kernels.instructions import ACTIVATION_LINEAR
+
 from fastnn.lowering.builder import SCRATCH_OPERAND, Builder, Tensor
 from fastnn.program import Operand
 from fastnn.variables import Variable
-from fastnn_kernels.instructions import ACTIVATION_LINEAR
 
 
 def _matmul(
@@ -71,9 +72,7 @@ def reshape(b: Builder, x: Tensor, shape: Sequence[int]) -> Tensor:
     return replace(x, shape=tuple(shape))
 
 
-def relu(
-    b: Builder, x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Tensor:
+def relu(b: Builder, x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """``max_value`` where x >= max_value, x where x > threshold, else ``negative_slope * (x - threshold)``."""
     out = b.tensor(x.shape, trained=x.trained)
     limits = {

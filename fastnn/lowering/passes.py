@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from fastnn.program import InputSlot, Operand, Program, Row
 from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
+
+from fastnn.program import InputSlot, Operand, Program, Row
 
 _FUSED = {"relu": ACTIVATION_RELU, "sigmoid": ACTIVATION_SIGMOID, "tanh": ACTIVATION_TANH}
 
@@ -56,24 +57,18 @@ def fuse(rows: Sequence[Row]) -> list[Row]:
     for number, row in enumerate(rows):
         if not _fusible(row):
             continue
-        x, out = row.operands[0], row.operands[1]
-        assert x is not None and out is not None
-        producer = rows[users[x.offset][0]]
-        if users[x.offset] != [users[x.offset][0], number] or producer.op != "matmul":
-            continue
-        result = producer.operands[-1]
-        assert result is not None
-        if result.segment != "activations" or result.offset != x.offset:
-            continue
-        slope = row.attribute("negative_slope") if row.op == "relu" else 0.0
-        _, transpose_b = producer.attributes[:2]
-        fused[users[x.offset][0]] = Row(
-            "matmul",
-            (*producer.operands[:-1], replace(result, offset=out.offset)),
-            (producer.attributes[0], transpose_b, _FUSED[row.op], slope, 0),
-        )
-        gone.add(number)
+        (x, out), first = row.operands, users[row.operands[0].offset][0]
+        if users[x.offset] == [first, number] and rows[first].op == "matmul":
+            fused[first] = _with_activation(rows[first], row, out)
+            gone.add(number)
     return [row for number, row in enumerate(fused) if number not in gone]
+
+
+def _with_activation(matmul: Row, activation: Row, out: Operand) -> Row:
+    """``matmul`` that writes ``activation`` of its result to the buffer of ``out``."""
+    slope = activation.attribute("negative_slope") if activation.op == "relu" else 0.0
+    operands = (*matmul.operands[:-1], replace(matmul.operands[-1], offset=out.offset))
+    return replace(matmul, operands=operands, attributes=(*matmul.attributes[:2], _FUSED[activation.op], slope, 0))
 
 
 def used_inputs(rows: Sequence[Row], inputs: Sequence[InputSlot]) -> tuple[list[Row], list[InputSlot]]:
@@ -124,9 +119,7 @@ def place_barriers(rows: Sequence[Row], program: Program) -> list[Row]:
     for row in rows:
         serial = not row.instruction.parallel
         mine = [
-            (*_place(operand, program), writes, serial)
-            for _, operand, _, writes in row.accesses()
-            if operand.segment != "scratch"
+            (*_place(operand, program), writes, serial) for _, operand, _, writes in row.accesses() if operand.segment != "scratch"
         ]
         barrier = not placed or any(_conflict(old, new) for old in since for new in mine)
         since = mine if barrier else since + mine

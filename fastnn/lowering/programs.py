@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fastnn_kernels.instructions import INSTRUCTIONS
+
 from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder, Tensor
 from fastnn.lowering.heads import Head, lower_head
 from fastnn.program import BATCH, SAMPLES, Operand, Program
 from fastnn.variables import Run, Variable
-from fastnn_kernels.instructions import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from fastnn.models.graph import Graph

@@ -8,7 +8,7 @@ An instruction is declared by its *contract line*::
 * ``name?``: optional, its address is 0 (an array of length 0) when absent;
 * ``name+``: written *and* read (in-out);
 * ``name~``: a gradient: written, and read as well when the attribute ``accumulate`` is 1 (then the result is added to it);
-* ``scratch (Z,)``: private working memory that the engine supplies; worker w uses ``[w * (Z // workers), (w + 1) * (Z // workers))``;
+* ``scratch (Z,)``: private working memory that the engine supplies; worker w uses the elements from ``w * (Z // workers)``;
 * dimensions are letters bound by the operands' shapes, or literal integers;
 * dtypes: ``f`` the program's own (float32 or float64), ``f8`` float64, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
 * after the semicolon: attributes, ``i`` int64 or ``d`` float64.
@@ -44,7 +44,7 @@ LEARNING_RATE, ADAM_RATE = 0, 1
 ``learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)``."""
 
 REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
-"""How ``loss_scale`` turns a batch of losses into one number: sum, divided by the rows that count, divided by the sum of weights."""
+"""How ``loss_scale`` makes one number of a batch of losses: their sum, divided by the rows that count, or by the sum of weights."""
 
 ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(4)
 """The activations ``matmul`` can apply to its result."""
@@ -82,6 +82,7 @@ class Instruction:
         """Dimension letters in order of first appearance: the order of the words in a row."""
         letters = (size for operand in self.operands for size in operand.shape if isinstance(size, str))
         return tuple(dict.fromkeys(letters))
+
 
 _OPERAND = re.compile(r"(\w+)([?+~]*) \(([^)]*)\) (f8|f|i4|i8|u1)")
 
@@ -127,7 +128,7 @@ _LAYERS = {
     "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i",
     # out[n] = sum over m of x[m, n]
     "sum_rows": "x (M, N) f -> out~ (N,) f; accumulate i",
-    # f(x) = max_value if x >= max_value, x if threshold <= x < max_value, negative_slope * (x - threshold) otherwise
+    # f(x) = max_value if x >= max_value, x if threshold < x < max_value, negative_slope * (x - threshold) otherwise
     "relu": "x (N,) f -> out (N,) f; negative_slope d, max_value d, threshold d",
     "relu_backward": "x (N,) f, dout (N,) f -> dx~ (N,) f; negative_slope d, max_value d, threshold d, accumulate i",
     "sigmoid": "x (N,) f -> out (N,) f",
@@ -142,23 +143,27 @@ _LAYERS = {
 # Every loss writes one value a row, loss[m] = mean or sum over the row's classes (unweighted), and, where asked,
 # the gradient of scale * sum(weight[m] * loss[m]). Labels outside [0, C) count as a loss and gradient of 0 when they equal
 # `ignore_class`; the layer above refuses any other.
+_LABELS, _TARGET = "labels (M,) i4", "target (M, C) f"
+
+
+def _loss(pred: str, truth: str, attributes: str) -> str:
+    return f"{pred} (M, C) f, {truth}, weight? (M,) f, scale? (1,) f -> loss (M,) f, d{pred}?~ (M, C) f; {attributes}"
+
+
 _LOSSES = {
-    # scale = factor * (1 | 1/rows that count | 1/sum of their weights): REDUCTION_*. A row counts unless its label is ignore_class.
+    # scale = factor * (1 | 1/rows that count | 1/sum of their weights): REDUCTION_*; 0 where the divisor is 0.
+    # A row counts unless its label is ignore_class.
     "loss_scale": "weight? (M,) f, labels? (M,) i4 -> scale (1,) f; rows i, reduction i, factor d, ignore_class i",
-    "softmax_cross_entropy": "logits (M, C) f, labels (M,) i4, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
-    "ignore_class i, accumulate i",
-    "softmax_cross_entropy_dense": "logits (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
-    "label_smoothing d, accumulate i",
-    "sigmoid_cross_entropy": "logits (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dlogits?~ (M, C) f; "
-    "label_smoothing d, accumulate i",
-    "sparse_categorical_cross_entropy": "pred (M, C) f, labels (M,) i4, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
-    "ignore_class i, accumulate i",
-    "categorical_cross_entropy": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
-    "label_smoothing d, accumulate i",
-    "binary_cross_entropy": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; "
-    "label_smoothing d, accumulate i",
-    "mean_squared_error": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; accumulate i",
-    "mean_absolute_error": "pred (M, C) f, target (M, C) f, weight? (M,) f, scale? (1,) f -> loss (M,) f, dpred?~ (M, C) f; accumulate i",
+    # from logits, exact
+    "softmax_cross_entropy": _loss("logits", _LABELS, "ignore_class i, accumulate i"),
+    "softmax_cross_entropy_dense": _loss("logits", _TARGET, "label_smoothing d, accumulate i"),
+    "sigmoid_cross_entropy": _loss("logits", _TARGET, "label_smoothing d, accumulate i"),
+    # from probabilities, which are clipped to [1e-7, 1 - 1e-7]
+    "sparse_categorical_cross_entropy": _loss("pred", _LABELS, "ignore_class i, accumulate i"),
+    "categorical_cross_entropy": _loss("pred", _TARGET, "label_smoothing d, accumulate i"),
+    "binary_cross_entropy": _loss("pred", _TARGET, "label_smoothing d, accumulate i"),
+    "mean_squared_error": _loss("pred", _TARGET, "accumulate i"),
+    "mean_absolute_error": _loss("pred", _TARGET, "accumulate i"),
 }
 
 _METRICS = {
@@ -181,7 +186,8 @@ _TOTALS = {
 _UPDATES = {
     # control[ITERATIONS] += 1, then fills rates: see LEARNING_RATE, ADAM_RATE
     "next_update": "learning_rate (S,) f8 -> control+ (8,) i8, rates (4,) f8; beta_1 d, beta_2 d",
-    # velocity = momentum * velocity - lr * g;  w += velocity  (nesterov: w += momentum * velocity - lr * g);  no velocity: w -= lr * g
+    # velocity = momentum * velocity - lr * g;  w += velocity  (nesterov: w += momentum * velocity - lr * g)
+    # without velocity: w -= lr * g
     "sgd": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, velocity?+ (P,) f; momentum d, nesterov i",
     # accumulator += g**2;  w -= lr * g / sqrt(accumulator + epsilon)
     "adagrad": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, accumulator+ (P,) f; epsilon d",

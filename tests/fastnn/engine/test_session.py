@@ -1,0 +1,121 @@
+"""Sessions: whole batches, the last short one, stops and resumes; on both engines."""
+
+import numpy as np
+import pytest
+
+from fastnn.engine.select import get
+from fastnn.engine.session import Session
+from fastnn.lowering import operations
+from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
+from fastnn.lowering.heads import row_loss
+from fastnn.program import BATCH, SAMPLES, Operand
+from fastnn.variables import Variable, place_in_arena
+from fastnn_kernels.instructions import NO_CLASS, REDUCTION_MEAN
+
+SAMPLES_COUNT, FEATURES = 10, 3
+
+
+def linear_regression(kind: str):
+    """A program for ``y = x @ kernel`` with mean squared error and plain SGD, and its one weight."""
+    kernel = Variable(np.zeros((FEATURES, 1)), dtype="float64")
+    place_in_arena([kernel])
+    b = Builder(kind, "float64", [kernel])
+    b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
+    out = operations.dense(b, b.input("x", (FEATURES,)), kernel)
+    if kind == "predict":
+        b.output("out", out)
+        return b.finish(), kernel
+    scale = b.scalar()
+    b.emit("loss_scale", scale=scale, rows=BATCH, reduction=REDUCTION_MEAN, factor=1.0, ignore_class=NO_CLASS)
+    values = row_loss(b, "mean_squared_error", out, b.input("y", (1,)), None, scale, gradient=True)
+    b.emit("accumulate_loss", value=values.vector, scale=scale, total=b.total("loss"), control=CONTROL, rows=BATCH)
+    b.backward()
+    rate = b.slot("learning_rate", (), "f8", (SAMPLES,), "f8")
+    b.emit("next_update", learning_rate=rate, control=CONTROL, rates=RATES_OPERAND, beta_1=0.0, beta_2=0.0)
+    (run,) = b.layout.runs
+    grads, params = Operand("grads", run.offset, (run.size,), "f"), Operand("params", 0, (run.size,), "f")
+    b.emit("sgd", grads=grads, rates=RATES_OPERAND, params=params, momentum=0.0, nesterov=0)
+    return b.finish(), kernel
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(SAMPLES_COUNT, FEATURES))
+    return x, x @ np.array([[1.0], [-2.0], [0.5]]) + 0.1
+
+
+def by_hand(batches: list[np.ndarray], x: np.ndarray, y: np.ndarray, rate: float) -> tuple[np.ndarray, float]:
+    """SGD over ``batches`` of row numbers in NumPy: the weight, and the sum over batches of loss times rows."""
+    w, total = np.zeros((FEATURES, 1)), 0.0
+    for rows in batches:
+        error = x[rows] @ w - y[rows]
+        total += float((error**2).mean()) * len(rows)
+        w -= rate * 2 * x[rows].T @ error / len(rows)
+    return w, total
+
+
+@pytest.fixture(params=["reference", "cpu"])
+def engine(request):
+    engine = get(request.param)
+    engine.prepare([linear_regression("train")[0], linear_regression("predict")[0]])
+    return engine
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("batch", [1, 4, 5, 10, 64])
+def test_an_epoch_equals_the_loop_written_out(engine, batch, shuffled):
+    program, kernel = linear_regression("train")
+    x, y = data()
+    order = np.random.default_rng(1).permutation(SAMPLES_COUNT) if shuffled else np.arange(SAMPLES_COUNT)
+    session = Session(engine, program, [kernel.array], batch)
+    session.set_inputs(x=x, y=y, index=order if shuffled else None, learning_rate=np.full(SAMPLES_COUNT, 0.05))
+    session.start(SAMPLES_COUNT)
+    assert session.run() == session.steps == -(-SAMPLES_COUNT // batch)
+    w, total = by_hand([order[start : start + batch] for start in range(0, SAMPLES_COUNT, batch)], x, y, 0.05)
+    np.testing.assert_allclose(kernel.array, w, rtol=1e-12)
+    np.testing.assert_allclose(session.totals()["loss"], (total, SAMPLES_COUNT), rtol=1e-12)
+    assert session.iterations == session.steps
+
+
+def test_running_in_pieces_changes_no_bit(engine):
+    results = []
+    for pieces in ([None], [1, 1, 1, None], [2, None], [1, 5]):
+        program, kernel = linear_regression("train")
+        x, y = data()
+        session = Session(engine, program, [kernel.array], 3)
+        session.set_inputs(x=x, y=y, learning_rate=np.full(4, 0.05))
+        session.start(SAMPLES_COUNT)
+        for steps in pieces:
+            session.run(steps)
+        assert session.step == 4
+        results.append(kernel.array.tobytes())
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("bad", [1, 7, 9])
+def test_a_loss_that_is_not_finite_stops_before_the_update_and_resumes_after_it(engine, bad):
+    program, kernel = linear_regression("train")
+    x, y = data()
+    y[bad] = np.inf
+    session = Session(engine, program, [kernel.array], 4)
+    session.set_inputs(x=x, y=y, learning_rate=np.full(3, 0.05))
+    session.start(SAMPLES_COUNT)
+    session.run()
+    assert session.stopped == bad // 4
+    assert np.isfinite(kernel.array).all()
+    while session.stopped is not None:
+        session.run()
+    assert session.step == 3
+    assert not np.isfinite(kernel.array).all()
+    assert session.iterations == 3
+
+
+def test_predict_follows_the_callers_arrays_from_call_to_call(engine):
+    program, kernel = linear_regression("predict")
+    kernel.assign([[1.0], [2.0], [3.0]])
+    session = Session(engine, program, [kernel.array], 4)
+    for count in (10, 3, 4):
+        x, out = np.random.default_rng(count).normal(size=(count, FEATURES)), np.full((count, 1), np.nan)
+        session.set_inputs(x=x, out=out)
+        session.start(count)
+        session.run()
+        np.testing.assert_allclose(out, x @ kernel.array, rtol=1e-12)

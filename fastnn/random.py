@@ -27,11 +27,22 @@ def set_random_seed(seed: int) -> None:
     ValueError
         If ``seed`` is not such an integer.
     """
+    set_seed(seed)
+    _python_random.seed(int(seed))
+    np.random.seed(int(seed))
+
+
+def set_seed(seed: int) -> None:
+    """Seed fastnn alone, initial weights and shuffles; ``tf.random.set_seed`` in programs written for TensorFlow.
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is not an integer from 0 to 2**32 - 1.
+    """
     global _state
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, got {seed!r}")
-    _python_random.seed(int(seed))
-    np.random.seed(int(seed))
     _state = (int(seed), itertools.count())
 
 

@@ -1,0 +1,34 @@
+# make demo    train the digits through the public API, write learning_curves.png
+# make test    the whole test suite
+# make check   linters, import contracts, types
+# Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
+
+VENV ?= .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.plot
+	$(BIN)/python -m fastnn demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+$(VENV)/.%: pyproject.toml fastnn/__init__.py
+	@test -n "$(PYTHON)" || { echo "fastnn needs Python 3.11 or newer, and found none; with one elsewhere: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"fastnn needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist learning_curves.png .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,0 +1,55 @@
+"""``python -m fastnn.keras script.py`` and ``%load_ext fastnn.keras``."""
+
+import subprocess
+import sys
+
+
+def runner(*arguments, cwd=None, **options):
+    command = [sys.executable, "-m", "fastnn.keras", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL, **options)
+
+
+def test_a_script_runs_as_main_with_its_arguments_and_folder(tmp_path, python_environment):
+    (tmp_path / "helper.py").write_text("value = 42")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, helper, keras\nif __name__ == '__main__':\n    print(helper.value, sys.argv[1:], keras.__name__, __file__)\n"
+    )
+    done = runner(script, "--epochs", "3", env=python_environment)
+    assert done.stderr == ""
+    assert done.stdout == f"42 ['--epochs', '3'] keras {script}\n"
+
+
+def test_an_exception_and_an_exit_status_come_through(tmp_path, python_environment):
+    failing, leaving = tmp_path / "failing.py", tmp_path / "leaving.py"
+    failing.write_text("1 / 0")
+    leaving.write_text("raise SystemExit(7)")
+    failed = runner(failing, env=python_environment)
+    assert failed.returncode == 1
+    assert "ZeroDivisionError" in failed.stderr
+    assert runner(leaving, env=python_environment).returncode == 7
+
+
+def test_usage_and_a_missing_file(python_environment):
+    assert "usage: python -m fastnn.keras" in runner("--help", env=python_environment).stdout
+    nothing = runner(env=python_environment)
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    missing = runner("nowhere.py", env=python_environment)
+    assert missing.returncode == 2
+    assert "no such file: nowhere.py" in missing.stderr
+
+
+def test_the_ipython_extension_installs_and_uninstalls(run_python):
+    run_python(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        from IPython.core.interactiveshell import InteractiveShell
+        shell = InteractiveShell.instance()
+        shell.run_line_magic("load_ext", "fastnn.keras")
+        import keras
+        assert keras.utils.to_categorical([0]).tolist() == [[1]]
+        shell.run_line_magic("unload_ext", "fastnn.keras")
+        import sys
+        assert "keras" not in sys.modules
+        """
+    )

@@ -1,0 +1,55 @@
+"""Settings of the process."""
+
+import pytest
+
+from fastnn import backend, config
+
+
+@pytest.fixture(autouse=True)
+def _restore(monkeypatch):
+    monkeypatch.setattr(config, "_settings", dict(config._settings))
+    monkeypatch.delenv("FASTNN_DEVICE", raising=False)
+
+
+def test_floatx_is_float32_until_set():
+    assert config.floatx() == "float32"
+    backend.set_floatx("float64")
+    assert config.floatx() == backend.floatx() == "float64"
+
+
+@pytest.mark.parametrize(("value", "hint"), [("float16", "got 'float16'"), ("flaot32", "Did you mean 'float32'?"), (32, "got 32")])
+def test_other_float_types_are_refused(value, hint):
+    with pytest.raises(ValueError, match="floatx must be 'float32' or 'float64'") as error:
+        config.set_floatx(value)
+    assert hint in str(error.value)
+    assert config.floatx() == "float32"
+
+
+def test_threads_default_to_usable_cores_and_can_be_set():
+    usable = config.num_threads()
+    assert usable >= 1
+    config.set_num_threads(3)
+    assert config.num_threads() == 3
+    config.set_num_threads(None)
+    assert config.num_threads() == usable
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_impossible_thread_counts_are_refused(count, error):
+    with pytest.raises(error):
+        config.set_num_threads(count)
+
+
+def test_device_is_what_was_set_then_the_environment_then_cpu(monkeypatch):
+    assert config.device() == "cpu"
+    monkeypatch.setenv("FASTNN_DEVICE", "reference")
+    assert config.device() == "reference"
+    config.set_device("cpu")
+    assert config.device() == "cpu"
+    config.set_device(None)
+    assert config.device() == "reference"
+
+
+def test_a_device_that_is_not_a_string_is_refused():
+    with pytest.raises(TypeError, match="device name must be a string such as 'cpu', or None, got 0"):
+        config.set_device(0)

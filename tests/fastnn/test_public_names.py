@@ -1,0 +1,62 @@
+"""The public names exist, complete in editors, and are Keras's."""
+
+import ast
+import inspect
+
+import pytest
+
+import fastnn
+
+
+def test_every_public_name_resolves_and_is_listed():
+    for name in fastnn.__all__:
+        assert getattr(fastnn, name) is not None
+        assert name in dir(fastnn)
+
+
+def test_editors_see_the_names_that_resolve():
+    tree = ast.parse(inspect.getsource(fastnn))
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
+    seen = {alias.asname for block in blocks for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen | {"__version__"} == set(fastnn.__all__)
+
+
+def test_other_names_are_refused():
+    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Sequentail'"):
+        fastnn.Sequentail  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("layers", "Activation Dense Flatten Input InputLayer Layer"),
+        ("models", "Model Sequential"),
+        (
+            "losses",
+            "MeanSquaredError MeanAbsoluteError BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy",
+        ),
+        (
+            "metrics",
+            "BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy MeanAbsoluteError MeanSquaredError RootMeanSquaredError",
+        ),
+        ("optimizers", "SGD Adagrad RMSprop Adam get"),
+        ("activations", "linear relu sigmoid tanh softmax leaky_relu get"),
+        ("initializers", "GlorotUniform Zeros get"),
+        ("callbacks", "Callback EarlyStopping History"),
+        ("utils", "clear_session normalize set_random_seed to_categorical"),
+        ("backend", "clear_session epsilon floatx image_data_format set_floatx"),
+        ("config", "device epsilon floatx image_data_format num_threads set_device set_floatx set_num_threads"),
+        ("datasets", "digits"),
+        ("random", "set_random_seed"),
+    ],
+)
+def test_a_module_has_keras_names_with_docstrings(module, names):
+    for name in names.split():
+        found = getattr(getattr(fastnn, module), name)
+        assert inspect.getdoc(found), f"fastnn.{module}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", ["Sequential", "Model", "Input"])
+def test_top_level_names_are_those_of_the_modules(name):
+    owner = fastnn.layers if name == "Input" else fastnn.models
+    assert getattr(fastnn, name) is getattr(owner, name)

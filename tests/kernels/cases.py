@@ -1,0 +1,184 @@
+"""CASES: what every target is held to, at least one case for every code path of every instruction."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+from tests.kernels.case import Case
+
+FINITE = (0.0, -0.0, np.nan, 1e-40, -1e-40, 100.0, -100.0, 1.0)
+HUGE = (*FINITE, 1e30, -1e30)
+SPECIAL = (*HUGE, np.inf, -np.inf)
+UNDEFINED = (*FINITE, np.inf, -np.inf)
+"""Values to sprinkle: subnormals are flushed by some targets, 1e30 squared overflows float32."""
+
+
+def _case(op: str, path: str, absent: str = "", special: tuple[str, tuple[float, ...]] | None = None, **values: float) -> Case:
+    instruction = INSTRUCTIONS[op]
+    sizes = {name: int(value) for name, value in values.items() if name in instruction.dimensions}
+    attributes = {name: value for name, value in values.items() if name not in sizes}
+    return Case(op, path, sizes, tuple(absent.split()), attributes, special)
+
+
+def _product(path: str, m: int, k: int, n: int, absent: str = "bias", special: bool = False, **attributes: float) -> Case:
+    a = (k, m) if attributes.get("transpose_a") else (m, k)
+    b = (n, k) if attributes.get("transpose_b") else (k, n)
+    sizes = {"A0": a[0], "A1": a[1], "B0": b[0], "B1": b[1], "M": m, "N": n}
+    return _case("matmul", path, f"{absent} scratch", ("a", UNDEFINED) if special else None, **sizes, **attributes)
+
+
+def _products() -> list[Case]:
+    shapes = {"one element": (1, 1, 1), "25-15-4": (32, 25, 15), "edges of tiles": (33, 17, 35), "whole tiles": (56, 64, 64)}
+    cases = [
+        _product(f"{name} {ta}{tb}", *shape, transpose_a=ta, transpose_b=tb)
+        for name, shape in shapes.items()
+        for ta in (0, 1)
+        for tb in (0, 1)
+    ]
+    for activation in range(4):
+        cases.append(_product(f"bias and activation {activation}", 37, 20, 19, "", activation=activation, negative_slope=0.25))
+    for ta, tb in itertools.product((0, 1), (0, 1)):
+        cases.append(_product(f"accumulate {ta}{tb}", 29, 50, 18, accumulate=1, transpose_a=ta, transpose_b=tb))
+        cases.append(_product(f"several blocks {ta}{tb}", 150, 700, 130, transpose_a=ta, transpose_b=tb))
+    return [
+        *cases,
+        _product("several blocks, bias, relu", 150, 700, 130, "", activation=1),
+        _product("several blocks, accumulate", 150, 700, 130, accumulate=1),
+        _product("one row", 1, 300, 200, ""),
+        _product("one column", 300, 200, 1, ""),
+        _product("outer product", 70, 1, 90, "", activation=3),
+        _product("deep and small", 4, 1500, 3, transpose_a=1),
+        _product("special values stay in their rows", 40, 33, 34, "", special=True),
+        _product("special values, relu without a slope", 40, 33, 34, "", special=True, activation=1),
+        _product("special values, sigmoid", 40, 33, 34, "", special=True, activation=2),
+    ]
+
+
+def _activations() -> list[Case]:
+    cases = []
+    for op in ("relu", "sigmoid", "tanh"):
+        cases += [_case(op, "one element", N=1), _case(op, "several blocks and a tail", N=9001)]
+        cases += [_case(op, "special values", N=67, special=("x", SPECIAL)), _case(f"{op}_backward", "one element", N=1)]
+        cases += [
+            _case(f"{op}_backward", "several blocks and a tail", N=9001),
+            _case(f"{op}_backward", "accumulate", N=4100, accumulate=1),
+        ]
+    for op in ("relu", "relu_backward"):
+        cases += [
+            _case(op, "leaky", N=500, negative_slope=0.25, special=("x", SPECIAL)),
+            _case(op, "capped", N=500, max_value=1.0, special=("x", FINITE)),
+            _case(op, "threshold", N=500, threshold=0.5, special=("x", (0.5, np.nan, 0.25))),
+            _case(op, "all three", N=500, negative_slope=0.5, max_value=2.0, threshold=-0.5, special=("x", (-0.5, 2.0, np.inf))),
+        ]
+    for op in ("sigmoid_backward", "tanh_backward"):
+        cases.append(_case(op, "saturated and undefined", N=100, special=("out", (0.0, 1.0, np.nan))))
+        cases.append(_case(op, "undefined gradient", N=100, special=("dout", UNDEFINED)))
+    for op, inputs in (("softmax", "x"), ("softmax_backward", "dout")):
+        cases += [
+            _case(op, "one class", M=5, C=1),
+            _case(op, "few classes", M=301, C=4),
+            _case(op, "a wide row and a tail", M=13, C=1003),
+        ]
+        cases.append(_case(op, "special values", M=40, C=11, special=(inputs, SPECIAL if op == "softmax" else UNDEFINED)))
+    return [*cases, _case("softmax_backward", "accumulate", M=33, C=10, accumulate=1)]
+
+
+def _losses() -> list[Case]:
+    cases = []
+    for op in (name for name in INSTRUCTIONS if "loss" in {spec.name for spec in INSTRUCTIONS[name].operands}):
+        prediction, gradient = INSTRUCTIONS[op].operands[0].name, INSTRUCTIONS[op].operands[-1].name
+        smooth = {"label_smoothing": 0.1} if "label_smoothing" in dict(INSTRUCTIONS[op].attributes) else {}
+        cases += [
+            _case(op, "value only", f"weight scale {gradient}", M=33, C=10),
+            _case(op, "value and gradient", "weight scale", M=33, C=10),
+            _case(op, "weights and scale", M=301, C=4, **smooth),
+            _case(op, "accumulate", M=21, C=3, accumulate=1),
+            _case(op, "one class", M=40, C=1),
+            _case(op, "one row", M=1, C=7),
+            _case(op, "wide rows", M=9, C=1003, **smooth),
+        ]
+        if "labels" in {spec.name for spec in INSTRUCTIONS[op].operands}:
+            cases.append(_case(op, "an ignored class inside the range", M=40, C=5, ignore_class=2))
+            cases.append(_case(op, "an ignored class outside the range", M=40, C=5, ignore_class=-1))
+            cases.append(
+                _case(op, "ignored rows that are not finite", M=40, C=5, ignore_class=255, special=(prediction, (1.0, np.nan)))
+            )
+        cases.append(_case(op, "special values", M=60, C=6, special=(prediction, _SPECIAL_PREDICTIONS.get(op, (0.0, np.nan)))))
+    return cases
+
+
+_SPECIAL_PREDICTIONS = {
+    "softmax_cross_entropy": SPECIAL,
+    "softmax_cross_entropy_dense": (*FINITE, np.inf),
+    "sigmoid_cross_entropy": HUGE,
+    "mean_squared_error": UNDEFINED,
+    "mean_absolute_error": SPECIAL,
+}
+
+
+def _updates() -> list[Case]:
+    variants: list[tuple[str, str, str, dict[str, float]]] = [
+        ("sgd", "plain", "velocity", {}),
+        ("sgd", "momentum", "", {"momentum": 0.9}),
+        ("sgd", "nesterov", "", {"momentum": 0.9, "nesterov": 1}),
+        ("adagrad", "plain", "", {}),
+        ("rmsprop", "plain", "momentums average_gradient", {}),
+        ("rmsprop", "momentum", "average_gradient", {"momentum": 0.9}),
+        ("rmsprop", "centered", "momentums", {}),
+        ("rmsprop", "centered with momentum", "", {"momentum": 0.9}),
+        ("adam", "plain", "v_hat", {}),
+        ("adam", "amsgrad", "", {}),
+    ]
+    cases = []
+    for op, path, absent, attributes in variants:
+        cases.append(_case(op, f"{path}, several blocks and a tail", absent, P=8999, **attributes))
+        cases.append(_case(op, f"{path}, undefined gradients", absent, ("grads", UNDEFINED), P=70, **attributes))
+    return [
+        *cases,
+        _case("adagrad", "one parameter", P=1),
+        _case("next_update", "the tenth update", S=6),
+        _case("next_update", "without moments", S=6, beta_1=0.0, beta_2=0.0),
+    ]
+
+
+def _batches() -> list[Case]:
+    return [
+        _case("next_batch", "next", batch=32),
+        _case("take_rows", "rows by index", S=90, R=100, B=32),
+        _case("take_rows", "neighbouring rows", "index", S=90, R=100, B=32),
+        _case("take_rows", "labels by index", S=40000, R=4, B=20000),
+        _case("take_rows", "odd bytes", S=30, R=7, B=5),
+        _case("put_rows", "odd bytes", S=30, R=7, B=5),
+        _case("put_rows", "several blocks", S=300, R=400, B=250),
+    ]
+
+
+def _sums() -> list[Case]:
+    cases = [
+        _case("sum_rows", "one row", M=1, N=15),
+        _case("sum_rows", "one column", M=77, N=1),
+        _case("sum_rows", "rows and columns", M=130, N=300),
+        _case("sum_rows", "accumulate", M=32, N=15, accumulate=1),
+        _case("sum_rows", "special values", M=40, N=30, special=("x", UNDEFINED)),
+    ]
+    for op in ("accumulate_mean", "accumulate_loss"):
+        cases += [_case(op, "weights", M=1000, rows=1000), _case(op, "no weights", "weight", M=33, rows=33)]
+        cases += [
+            _case(op, f"a value of {value}", M=7, rows=7, special=("value", (value, 1.0))) for value in (np.nan, np.inf, -np.inf)
+        ]
+    for reduction, factor in itertools.product(range(3), (1.0, 0.5)):
+        for absent in ("", "weight", "labels", "weight labels"):
+            path = f"reduction {reduction}, factor {factor}, without {absent or 'none'}"
+            cases.append(_case("loss_scale", path, absent, M=30, rows=30, reduction=reduction, factor=factor, ignore_class=1))
+    cases.append(_case("loss_scale", "every row ignored", "", ("labels", (1,)), M=1, rows=1, reduction=1, ignore_class=1))
+    cases.append(_case("loss_scale", "no weight at all", "labels", ("weight", (0.0,)), M=1, rows=1, reduction=2))
+    for op in ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"):
+        cases += [_case(op, "one class", M=9, C=1, threshold=0.5), _case(op, "classes", M=500, C=7, threshold=0.25)]
+        cases.append(_case(op, "equal predictions", M=40, C=3, threshold=0.5, special=("pred", (0.5, 0.0))))
+    return cases
+
+
+CASES = [*_batches(), *_products(), *_sums(), *_activations(), *_losses(), *_updates()]

@@ -1,0 +1,63 @@
+"""Every instruction on every target against the reference, under one tolerance table; the same bits for any number of workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastnn_kernels.instructions import INSTRUCTIONS
+from numpy.typing import NDArray
+
+from tests.kernels.case import Case, assert_close, expected, guards_intact
+from tests.kernels.cases import CASES
+
+DTYPES = ("float32", "float64")
+WORKERS = (1, 2, 3, 7)
+
+
+def run(case: Case, operands: dict[str, NDArray | None], dtype: str, workers: int) -> None:
+    """Run the case on the cpu target."""
+    from fastnn_kernels.cpu.execute import execute
+
+    execute(case.op, operands, case.all_attributes(), dtype=dtype, workers=workers)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_cpu_equals_reference(case: Case, dtype: str) -> None:
+    operands = case.operands(dtype)
+    before = {name: None if array is None else array.tobytes() for name, array in operands.items()}
+    wanted = expected(case, operands)
+    run(case, operands, dtype, workers=1)
+    for spec in case.instruction.operands:
+        array = operands[spec.name]
+        if array is None:
+            continue
+        assert guards_intact(array), f"{spec.name}: written outside"
+        if spec.writes:
+            assert_close(case, spec.name, array, wanted[spec.name])
+        else:
+            assert array.tobytes() == before[spec.name], f"{spec.name}: an input was changed"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_same_bits_for_any_number_of_workers(case: Case, dtype: str) -> None:
+    results = []
+    for workers in WORKERS:
+        operands = case.operands(dtype)
+        run(case, operands, dtype, workers)
+        results.append({name: array.tobytes() for name, array in operands.items() if array is not None})
+    for workers, result in zip(WORKERS[1:], results[1:], strict=True):
+        assert result == results[0], f"{workers} workers"
+
+
+def test_cpu_has_exactly_the_instructions() -> None:
+    from fastnn_kernels.cpu.kernels import KERNELS
+
+    assert KERNELS.keys() == INSTRUCTIONS.keys()
+
+
+def test_poison_is_not_a_number() -> None:
+    """An output that a kernel leaves out is noticed: it is NaN, or -1."""
+    case = next(case for case in CASES if case.op == "relu")
+    assert np.isnan(case.operands("float32")["out"]).all()

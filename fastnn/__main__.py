@@ -1,0 +1,41 @@
+"""``python -m fastnn demo | info | warmup``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fastnn import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m fastnn", description="Keras's Dense/Sequential on Numba-compiled kernels.")
+    parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    demo = commands.add_parser("demo", help="train a classifier on handwritten digits and draw its learning curves")
+    demo.add_argument("--epochs", type=int, default=40, help="epochs to train (default: %(default)s)")
+    demo.add_argument("--output", default="learning_curves.png", help="the picture to write (default: %(default)s)")
+    commands.add_parser("info", help="versions, what was chosen for this CPU, threads, caches, GPU")
+    commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "demo":
+        from fastnn.demo import run
+
+        return run(chosen.epochs, chosen.output)
+    if chosen.command == "info":
+        from fastnn.info import report
+
+        print(report())
+        return 0
+    if chosen.command == "warmup":
+        from fastnn.warmup import warm_up
+
+        return warm_up()
+    parser.print_help()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Learning curves as a picture; needs matplotlib (``pip install matplotlib``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+TRAIN, VALIDATION = "#1f5fa8", "#d9622b"
+GREY = "#666666"
+
+
+def learning_curves(history: Mapping[str, Sequence[float]], path: str | PathLike[str], *, title: str) -> None:
+    """Write a PNG with one panel for each quantity in ``history``: training, and validation where there is one.
+
+    Parameters
+    ----------
+    history
+        ``History.history``: one list of values an epoch, by name; ``val_`` marks validation.
+    path
+        The file to write.
+    title
+        A line above the panels.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    names = [name for name in history if not name.startswith("val_")]
+    figure = Figure(figsize=(5.2 * len(names), 4.0), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        _panel(axes, name, history[name], history.get(f"val_{name}"))
+    figure.savefig(path, dpi=150)
+
+
+def _panel(axes: Any, name: str, train: Sequence[float], validation: Sequence[float] | None) -> None:
+    rising = train[-1] > train[0]
+    curves = [("training", train, TRAIN)] + ([("validation", validation, VALIDATION)] if validation else [])
+    for label, values, color in curves:
+        axes.plot(range(1, len(values) + 1), values, color=color, linewidth=1.8, label=label, clip_on=False)
+    axes.set_title(name.replace("_", " "), loc="left", fontsize=11)
+    axes.set_xlabel("epoch", color=GREY)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=GREY, length=3)
+    if min(min(values) for _, values, _ in curves) >= 0 and not rising:
+        axes.set_ylim(bottom=0)
+    if rising and max(max(values) for _, values, _ in curves) <= 1:
+        axes.set_ylim(top=1.0)
+    axes.legend(frameon=False, loc="lower right" if rising else "upper right")

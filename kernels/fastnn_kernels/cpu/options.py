@@ -10,8 +10,9 @@ from numba import njit
 FAST_MATH = frozenset({"contract", "reassoc", "nsz", "afn"})
 """LLVM's flags that keep NaN and inf (no ``nnan``, ``ninf``) and exact reciprocals (no ``arcp``: 1/sqrt(0) became NaN)."""
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": set(FAST_MATH), "boundscheck": False}
-"""``error_model="numpy"``: a division by zero is inf or NaN, never an exception, which a C adapter would swallow."""
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": set(FAST_MATH), "boundscheck": False, "_nrt": False}
+"""``error_model="numpy"``: a division by zero is inf or NaN, never an exception, which a C adapter would swallow.
+``_nrt=False``: allocating is an error when the kernel is compiled (so is a helper that returns an array), and nothing counts references."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -1,0 +1,54 @@
+"""Adapters: from a contract line, the source of the function that unpacks a row into arrays and calls the kernel.
+
+A *unit* is what is compiled and kept as one object: an instruction for one dtype (``relu-float32``; ``take_rows``, which has
+no operand of the program's dtype), or the ``interpreter``.
+"""
+
+from __future__ import annotations
+
+from fastnn_kernels.instructions import INSTRUCTIONS, ROW_OPERANDS, Instruction, OperandSpec
+
+INTERPRETER = "interpreter"
+
+_DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
+
+
+def unit_name(op: str, dtype: str) -> str:
+    """The unit that runs instruction ``op`` in a program of ``dtype``."""
+    generic = any(operand.dtype == "f" for operand in INSTRUCTIONS[op].operands)
+    return f"{op}-{dtype}" if generic else op
+
+
+def split_unit(unit: str) -> tuple[str, str]:
+    """The instruction and the dtype (float32 where it does not matter) of ``unit``."""
+    op, _, dtype = unit.partition("-")
+    return op, dtype or "float32"
+
+
+def symbol(unit: str) -> str:
+    """The name of the unit's function in its object."""
+    return "fastnn_" + unit.replace("-", "_")
+
+
+def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> str:
+    address = f"load_int(row + {8 * place})"
+    shape = [str(size) if isinstance(size, int) else f"load_int(row + {8 * words[size]})" for size in spec.shape]
+    if spec.optional:
+        shape[0] = f"({shape[0]} if {address} != 0 else 0)"
+    return f"array_{dtype if spec.dtype == 'f' else _DTYPES[spec.dtype]}({address}, ({', '.join(shape)},))"
+
+
+def adapter_source(instruction: Instruction, dtype: str) -> str:
+    """The adapter of ``instruction`` as Python source; ``function`` is the kernel."""
+    dimensions = ROW_OPERANDS + len(instruction.operands)
+    words = {letter: dimensions + index for index, letter in enumerate(instruction.dimensions)}
+    arguments = [_array(spec, ROW_OPERANDS + index, words, dtype) for index, spec in enumerate(instruction.operands)]
+    for index, (_, kind) in enumerate(instruction.attributes, start=dimensions + len(words)):
+        arguments.append(f"load_{'float' if kind == 'd' else 'int'}(row + {8 * index})")
+    arguments += ["worker", "workers"]
+    lines = ["def adapter(row, worker, workers):"]
+    if not instruction.parallel:
+        lines += ["    if worker != 0:", "        return"]
+        arguments[-1] = "1"
+    lines += ["    function(", *(f"        {argument}," for argument in arguments), "    )"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,109 @@
+"""Run one instruction on arrays, in place: through the same adapter, table and interpreter as a whole program."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn_kernels.cpu import objects, team
+from fastnn_kernels.cpu.adapters import unit_name
+from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
+from fastnn_kernels.instructions import INSTRUCTIONS, ROW_ADDRESS, ROW_WORDS, Instruction
+
+DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
+
+
+def execute(
+    name: str,
+    operands: Mapping[str, NDArray | None],
+    attributes: Mapping[str, int | float] | None = None,
+    *,
+    dtype: str = "float32",
+    workers: int = 1,
+) -> None:
+    """Run instruction ``name`` once; operands that the contract line writes are written in place.
+
+    Parameters
+    ----------
+    name : str
+        A key of `INSTRUCTIONS`.
+    operands : mapping of str to ndarray or None
+        C-contiguous arrays in the contract's dtypes; optional ones may be None or left out; ``scratch`` is supplied.
+    attributes : mapping of str to int or float, optional
+        Every attribute of the contract line.
+    dtype : {"float32", "float64"}
+        What ``f`` means.
+    workers : int
+        Workers to split the work among; the results are the same bits for any number.
+
+    Raises
+    ------
+    ValueError
+        Naming the operand or attribute that is missing, unknown, of another dtype or shape, or not C-contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, out = np.array([-1, 2], np.float32), np.empty(2, np.float32)
+    >>> execute("relu", {"x": x, "out": out}, {"negative_slope": 0.0, "max_value": np.inf, "threshold": 0.0})
+    >>> out
+    array([0., 2.], dtype=float32)
+    """
+    instruction = INSTRUCTIONS[name]
+    arrays = dict(operands)
+    if any(spec.name == "scratch" for spec in instruction.operands):
+        arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))
+    sizes = check_operands(instruction, arrays, dtype)
+    table = np.zeros((1, ROW_WORDS), np.int64)
+    unit = unit_name(name, dtype)
+    addresses = [0 if array is None else array.ctypes.data for array in (arrays.get(spec.name) for spec in instruction.operands)]
+    fill_row(table[0], objects.load([unit])[unit], 0, addresses, sizes, check_attributes(instruction, attributes or {}))
+    team.run(table.ctypes.data, 1, 1, workers=workers)
+
+
+def fill_row(row: NDArray, adapter: int, flags: int, addresses: Sequence[int], sizes: Sequence[int], attributes: Sequence[int]) -> None:
+    """Write one row of a bound table; ``attributes`` as words, see `attribute_word`."""
+    words = [adapter, flags, *addresses, *sizes, *attributes]
+    row[ROW_ADDRESS : len(words)] = words
+
+
+def attribute_word(kind: str, value: float) -> int:
+    """An attribute as it stands in a row: int64, or the bits of a float64."""
+    return struct.unpack("<q", struct.pack("<d", value))[0] if kind == "d" else int(value)
+
+
+def check_operands(instruction: Instruction, arrays: Mapping[str, NDArray | None], dtype: str) -> list[int]:
+    """Sizes of the instruction's dimension letters, after checking every array against the contract line."""
+    unknown = arrays.keys() - {spec.name for spec in instruction.operands}
+    if unknown:
+        raise ValueError(f"{instruction.name} has no operand {sorted(unknown)[0]!r}; its contract is {instruction.contract!r}")
+    sizes: dict[str, int] = {}
+    for spec in instruction.operands:
+        array = arrays.get(spec.name)
+        if array is None:
+            if not spec.optional:
+                raise ValueError(f"{instruction.name} needs operand {spec.name!r}; its contract is {instruction.contract!r}")
+            continue
+        expected = dtype if spec.dtype == "f" else DTYPES[spec.dtype]
+        if array.dtype != expected:
+            raise ValueError(f"operand {spec.name!r} is {array.dtype}; {instruction.name} takes {expected} here")
+        if not array.flags.c_contiguous or not array.flags.aligned:
+            raise ValueError(f"operand {spec.name!r} must be C-contiguous and aligned; np.ascontiguousarray makes such a copy")
+        if array.ndim != len(spec.shape):
+            raise ValueError(f"operand {spec.name!r} has shape {array.shape}; {instruction.name} takes {spec.shape}")
+        for letter, size in zip(spec.shape, array.shape, strict=True):
+            known = letter if isinstance(letter, int) else sizes.setdefault(letter, size)
+            if known != size:
+                raise ValueError(f"operand {spec.name!r} has shape {array.shape}, but {letter} is {known} in {spec.shape}")
+    return [sizes.get(letter, 0) for letter in instruction.dimensions]
+
+
+def check_attributes(instruction: Instruction, attributes: Mapping[str, int | float]) -> list[int]:
+    """The attributes as words of a row, in the contract's order."""
+    names = [name for name, _ in instruction.attributes]
+    if set(names) != attributes.keys():
+        raise ValueError(f"{instruction.name} takes the attributes {names}, not {sorted(attributes)}")
+    return [attribute_word(kind, attributes[name]) for name, kind in instruction.attributes]

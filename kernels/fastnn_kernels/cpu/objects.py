@@ -1,0 +1,183 @@
+"""Objects: compiled units kept as files of our own and loaded by llvmlite alone. Numba is imported only to compile a missing one."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from fastnn_kernels import system
+from fastnn_kernels.cpu.adapters import symbol
+from fastnn_kernels.cpu.digests import unit_digests
+from fastnn_kernels.cpu.elf import symbols
+
+Progress = Callable[[int, int, str], None]
+"""``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
+
+FORMAT = "fastnn-object 1"
+KEPT_VERSIONS = 8
+"""Objects of one unit that stay in the directory; older ones are deleted when a new one is written."""
+
+_ELEMENTARY = "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod"
+_ELEMENTARY += " frexp hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc"
+ALLOWED_SYMBOLS = frozenset(
+    {"memcpy", "memmove", "memset", "bzero", "__bzero", "__chkstk", "__powisf2", "__powidf2"}
+    | {name + suffix for name in _ELEMENTARY.split() for suffix in ("", "f")}
+)
+"""What an object may need from the process that loads it."""
+
+
+@dataclass
+class Report:
+    """What this process compiled (seconds by unit) and what it read from the directory, in order."""
+
+    directory: Path | None = None
+    compiled: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
+
+
+_lock = threading.Lock()
+_addresses: dict[str, int] = {}
+_engines: list[Any] = []  # loaded code lives as long as the process
+_report = Report()
+_warned = False
+
+
+def report() -> Report:
+    """A copy of what `load` did so far."""
+    with _lock:
+        return Report(_report.directory, dict(_report.compiled), list(_report.cached))
+
+
+def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, int]:
+    """The address of every unit's C function; compiles those that neither this process nor the directory has."""
+    units = list(units)
+    if not _addresses.keys() >= set(units):
+        with _lock:
+            _load([unit for unit in dict.fromkeys(units) if unit not in _addresses], progress)
+    return {unit: _addresses[unit] for unit in units}
+
+
+def _load(units: list[str], progress: Progress | None) -> None:
+    directory = _directory()
+    digests = unit_digests(units, directory)
+    objects = {unit: _read(directory, unit, digests[unit]) for unit in units}
+    missing = [unit for unit, data in objects.items() if data is None]
+    for done, unit in enumerate(missing):
+        if progress:
+            progress(done, len(missing), unit)
+        objects[unit] = _compile(unit)
+        _write(directory, unit, digests[unit], objects[unit])
+    if progress and missing:
+        progress(len(missing), len(missing), "")
+    _link(objects)
+    _report.directory = directory
+    _report.cached += [unit for unit in units if unit not in missing]
+
+
+def _compile(unit: str) -> bytes:
+    from fastnn_kernels.cpu.compiler import compile_object
+
+    start = time.perf_counter()
+    data = compile_object(unit)
+    _report.compiled[unit] = time.perf_counter() - start
+    if not sound(data, unit):
+        raise RuntimeError(f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}")
+    return data
+
+
+def sound(data: bytes, unit: str) -> bool:
+    """Whether an object defines ``unit`` and needs nothing but allowed functions; on macOS and Windows taken on trust."""
+    try:
+        defined, needed = symbols(data)
+    except ValueError:
+        return sys.platform in ("darwin", "win32")
+    return symbol(unit) in defined and needed <= ALLOWED_SYMBOLS and all(map(llvm.address_of_symbol, needed))
+
+
+def _link(objects: dict[str, bytes]) -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    for data in objects.values():
+        engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(data))
+    engine.finalize_object()
+    _engines.append(engine)
+    _addresses.update({unit: engine.get_function_address(symbol(unit)) for unit in objects})
+
+
+def _directory() -> Path | None:
+    """The cache directory, made if need be; None, with one warning a process, where that is impossible."""
+    path = system.cache_directory()
+    try:
+        if path is None:
+            raise OSError("this user has no home directory")
+        system.private_directory(path)
+        return path
+    except OSError as error:
+        _warn(path, error)
+        return None
+
+
+def _warn(path: Path | None, error: OSError) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        where = f"{path} cannot be used" if path else "no place is known"
+        advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
+        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, stacklevel=2)
+
+
+def _header(unit: str, digest: str, data: bytes) -> bytes:
+    checksum = hashlib.blake2b(data, digest_size=32).hexdigest()
+    return f"{FORMAT} {unit} {digest} {checksum}\n".encode()
+
+
+def _read(directory: Path | None, unit: str, digest: str) -> bytes | None:
+    """The unit's object; None, and the file is deleted, when it is not whole, not ours or not sound."""
+    if directory is None:
+        return None
+    path = directory / f"{unit}-{digest}.o"
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    header, newline, data = content.partition(b"\n")
+    if header + newline == _header(unit, digest, data) and sound(data, unit):
+        return data
+    with suppress(OSError):
+        path.unlink()
+    return None
+
+
+def _write(directory: Path | None, unit: str, digest: str, data: bytes) -> None:
+    """Keep an object, and of the unit's older ones the newest few."""
+    if directory is None:
+        return
+    try:
+        system.write_atomically(directory / f"{unit}-{digest}.o", _header(unit, digest, data) + data)
+    except OSError as error:
+        _warn(directory, error)
+        return
+    with suppress(OSError):
+        versions = sorted(directory.glob(f"{unit}-{'?' * len(digest)}.o"), key=lambda old: old.stat().st_mtime)
+        for old in versions[:-KEPT_VERSIONS]:
+            old.unlink()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+system.at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,128 @@
+"""Every call to the operating system, each with a fallback where a platform lacks it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity mask, cut to its cgroup's CPU quota; at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = os.cpu_count() or 1
+    if affinity is not None:
+        with suppress(OSError):
+            cores = len(affinity(0))
+    quota = cpu_quota()
+    return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def cpu_quota() -> float | None:
+    """The smallest CPU quota, in cores, of this process's cgroup and its parents (version 2 or 1); None when there is none."""
+    try:
+        lines = CGROUP_OF_PROCESS.read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            quotas += [_quota_v2(folder) for folder in _folder_and_parents(CGROUP_ROOT, path)]
+        elif "cpu" in controllers.split(","):
+            quotas += [_quota_v1(folder) for folder in _folder_and_parents(CGROUP_ROOT / "cpu", path)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _folder_and_parents(root: Path, path: str) -> list[Path]:
+    folder = root / path.lstrip("/")
+    return [folder, *(parent for parent in folder.parents if parent == root or root in parent.parents)]
+
+
+def _quota_v2(folder: Path) -> float | None:
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        return quota / int((folder / "cpu.cfs_period_us").read_text()) if quota > 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def sched_yield_address() -> int:
+    """Address of the C function ``sched_yield``; 0 where the system has none."""
+    try:
+        function = ctypes.CDLL(None).sched_yield
+    except (OSError, TypeError, AttributeError):  # Windows: CDLL(None) is a TypeError
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def at_fork(*, after_in_child: Callable[[], None], before: Callable[[], None] = lambda: None) -> None:
+    """Call ``before`` ahead of every ``os.fork`` and ``after_in_child`` in the child; nothing to do where nothing forks."""
+    register = getattr(os, "register_at_fork", None)
+    if register is not None:
+        register(before=before, after_in_child=after_in_child)
+
+
+def cache_directory() -> Path | None:
+    """Where compiled objects are kept: ``FASTNN_CACHE_DIR`` or the user's cache folder; None for a user without a home."""
+    if chosen := os.environ.get("FASTNN_CACHE_DIR"):
+        return Path(chosen).absolute()
+    variable = {"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME")
+    folder = os.environ.get(variable, "") if variable else ""
+    if folder and Path(folder).is_absolute():
+        return Path(folder) / "fastnn"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    below = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+    return home / below / "fastnn" if home.is_absolute() else None
+
+
+def private_directory(path: Path) -> None:
+    """Make ``path`` and its parents, readable by this user alone; OSError when that is impossible."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the whole of it or nothing; OSError when that is impossible."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+    synchronize_directory(path.parent)
+
+
+def synchronize_directory(path: Path) -> None:
+    """Make a rename in ``path`` durable; does nothing where directories cannot be opened (Windows)."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 
 demo: $(VENV)/.plot
 	$(BIN)/python -m fastnn demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev
@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-$(VENV)/.%: pyproject.toml fastnn/__init__.py
+$(VENV)/.%: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fastnn needs Python 3.11 or newer, and found none; with one elsewhere: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"fastnn needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0])'

@@ -13,6 +13,7 @@ from fastnn.callbacks import Callback
 from fastnn.datasets import digits
 from fastnn.layers import Dense, Flatten
 from fastnn.utils import set_random_seed
+from fastnn.warmup import summary
 
 INK = 16
 """A pixel's largest value in the digits."""
@@ -59,6 +60,7 @@ def run(epochs: int, output: str) -> int:
     print()
     print(f"test accuracy   {accuracy:.4f} ({round(accuracy * len(x_test))} of {len(x_test)} digits it has not seen)")
     print(f"time            {epoch_time * 1000:.1f} ms an epoch (median of {epochs}), {total:.2f} s in all")
+    print(f"kernels         {summary()}")
     draw(history, output, f"1,797 handwritten digits, 64-64-10 classifier: test accuracy {accuracy:.1%}")
     return 0
 

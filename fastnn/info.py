@@ -1,0 +1,97 @@
+"""``python -m fastnn info``: what runs here, and why; the lines to send with a question."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from fastnn_kernels import system
+
+import fastnn
+from fastnn import config
+
+
+def report() -> str:
+    """The whole report, one ``name  value`` a line."""
+    rows = {
+        "fastnn": f"{fastnn.__version__}  ({Path(fastnn.__file__).parent})",
+        "Python": f"{platform.python_version()}  ({sys.executable})",
+        "packages": ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "llvmlite", "matplotlib")),
+        "system": platform.platform(),
+        "CPU": processor(),
+        "threads": threads(),
+        "device": config.device(),
+        "float type": config.floatx(),
+        "cache": cache(),
+        "GPU": gpu(),
+        "name": namesakes(),
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
+
+
+def version(distribution: str) -> str:
+    """The installed version, without importing the package."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def processor() -> str:
+    """The CPU that kernels are compiled for, and which of its vector instructions they use."""
+    from fastnn_kernels.cpu.digests import host
+
+    name, features = host()
+    return f"{name}: {', '.join(features) or 'no vector instructions known'}"
+
+
+def threads() -> str:
+    """Threads a run may use, of the cores that there are."""
+    quota = system.cpu_quota()
+    limit = "" if quota is None else f", the container's quota is {quota:g}"
+    return f"{config.num_threads()} (usable cores {system.usable_cores()} of {os.cpu_count()}{limit})"
+
+
+def cache() -> str:
+    """Where compiled kernels are kept, and how many there are."""
+    folder = system.cache_directory()
+    if folder is None:
+        return "none: this user has no home folder; set FASTNN_CACHE_DIR"
+    files = list(folder.glob("*.o"))
+    chosen = " (FASTNN_CACHE_DIR)" if os.environ.get("FASTNN_CACHE_DIR") else ""
+    writable = "" if os.access(folder if folder.exists() else _nearest(folder), os.W_OK) else ", cannot be written"
+    return f"{folder}{chosen}: {len(files)} kernels, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB{writable}"
+
+
+def _nearest(folder: Path) -> Path:
+    return next(parent for parent in folder.parents if parent.exists())
+
+
+def gpu() -> str:
+    """The NVIDIA GPUs that the driver reports; fastnn does not use them yet."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "none found: no NVIDIA driver (nvidia-smi is not on the path); fastnn runs on the CPU"
+    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"none found: nvidia-smi failed ({error}); fastnn runs on the CPU"
+    found = "; ".join(", driver ".join(part.strip() for part in line.split(",")) for line in answer.splitlines())
+    return f"{found or 'none found'}; not used: this version runs on the CPU alone"
+
+
+def namesakes() -> str:
+    """Whether another distribution installs a package called ``fastnn``."""
+    providers = sorted(set(metadata.packages_distributions().get("fastnn", [])) - {"fastnn-numba"})
+    if providers:
+        return (
+            f"also installed by {', '.join(providers)}: pip uninstall {' '.join(providers)} fastnn-numba, then install fastnn-numba"
+        )
+    return "no other distribution installs a package called fastnn"

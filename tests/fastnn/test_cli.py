@@ -1,0 +1,121 @@
+"""``python -m fastnn``: help, info and warmup."""
+
+import subprocess
+import sys
+
+import pytest
+
+import fastnn
+from fastnn import config, info, warmup
+
+
+@pytest.fixture
+def command(python_environment):
+    """``command(*arguments, **variables)``: one finished ``python -m fastnn``."""
+
+    def run(*arguments, **variables):
+        line = [sys.executable, "-m", "fastnn", *arguments]
+        return subprocess.run(
+            line, env=python_environment | variables, capture_output=True, text=True, encoding="utf-8", timeout=240
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_the_commands(command, arguments):
+    done = command(*arguments)
+    assert done.returncode == 0
+    for name in ("demo", "info", "warmup"):
+        assert f"\n    {name} " in done.stdout
+
+
+def test_version_and_an_unknown_command(command):
+    assert command("--version").stdout == f"fastnn {fastnn.__version__}\n"
+    unknown = command("dmeo")
+    assert unknown.returncode == 2
+    assert "invalid choice: 'dmeo'" in unknown.stderr
+
+
+def test_info_reports_what_runs_here(command, tmp_path):
+    done = command("info", FASTNN_CACHE_DIR=str(tmp_path / "cache"))
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert {"fastnn", "Python", "packages", "CPU", "threads", "device", "cache", "GPU"} <= rows.keys()
+    assert fastnn.__version__ in rows["fastnn"]
+    assert "numpy" in rows["packages"]
+    assert rows["threads"].strip().startswith(str(config.num_threads()))
+    assert f"{tmp_path / 'cache'} (FASTNN_CACHE_DIR): 0 kernels" in rows["cache"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_info_imports_no_compiler(run_python):
+    assert "numba" not in run_python("import fastnn.info, sys\nfastnn.info.report()\nprint(*sys.modules)").split()
+
+
+def test_a_package_that_is_absent_is_said_to_be():
+    assert info.version("no-distribution-of-this-name") == "not installed"
+
+
+def test_gpu_without_a_driver(monkeypatch):
+    monkeypatch.setattr(info.shutil, "which", lambda tool: None)
+    assert info.gpu().startswith("none found: no NVIDIA driver")
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [("NVIDIA H200, 580.1\n", "NVIDIA H200, driver 580.1; not used"), ("", "none found; not used")],
+)
+def test_gpu_that_the_driver_reports(monkeypatch, answer, text):
+    monkeypatch.setattr(info.shutil, "which", lambda tool: tool)
+    monkeypatch.setattr(info.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, stdout=answer))
+    assert info.gpu().startswith(text)
+
+
+def test_gpu_tool_that_fails(monkeypatch):
+    def fail(command, **_):
+        raise subprocess.CalledProcessError(9, command)
+
+    monkeypatch.setattr(info.shutil, "which", lambda tool: tool)
+    monkeypatch.setattr(info.subprocess, "run", fail)
+    assert info.gpu().startswith("none found: nvidia-smi failed")
+
+
+@pytest.mark.parametrize(
+    ("providers", "text"), [(["fastnn-numba"], "no other"), (["fastnn-numba", "fastnn"], "installed by fastnn:")]
+)
+def test_namesakes(monkeypatch, providers, text):
+    monkeypatch.setattr(info.metadata, "packages_distributions", lambda: {"fastnn": providers})
+    assert text in info.namesakes()
+
+
+def test_cache_without_a_home_and_one_that_cannot_be_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(info.system, "cache_directory", lambda: None)
+    assert "set FASTNN_CACHE_DIR" in info.cache()
+    monkeypatch.setattr(info.system, "cache_directory", lambda: tmp_path / "missing" / "deeper")
+    monkeypatch.setattr(info.os, "access", lambda path, mode: path != tmp_path)
+    assert "cannot be written" in info.cache()
+
+
+def test_warmup_covers_every_instruction_in_both_float_types():
+    units = warmup.units()
+    assert len(units) == len(set(units))
+    assert {"interpreter", "matmul-float32", "matmul-float64", "take_rows"} <= set(units)
+
+
+def test_warmup_compiles_once_and_reads_afterwards(run_python, tmp_path):
+    program = """
+        import sys
+        import fastnn.warmup
+        fastnn.warmup.units = lambda: ["tanh-float32", "take_rows"]
+        status = fastnn.warmup.warm_up()
+        print("numba" in sys.modules, status)
+    """
+    first = run_python(program, FASTNN_CACHE_DIR=str(tmp_path / "cache"))
+    assert "compiling   1/2  tanh-float32" in first
+    assert "kernels: 2 compiled in" in first
+    assert first.endswith("True 0\n")
+    second = run_python(program, FASTNN_CACHE_DIR=str(tmp_path / "cache"))
+    assert "compiling" not in second
+    assert f"0 compiled, 2 read from {tmp_path / 'cache'}" in second
+    assert second.endswith("False 0\n")

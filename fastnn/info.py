@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fastnn_kernels import system
+from fastnn_kernels.cpu.host import compiled_for
 
 import fastnn
 from fastnn import config
@@ -45,9 +46,7 @@ def version(distribution: str) -> str:
 
 def processor() -> str:
     """The CPU that kernels are compiled for, and which of its vector instructions they use."""
-    from fastnn_kernels.cpu.digests import host
-
-    name, features = host()
+    name, features = compiled_for()
     return f"{name}: {', '.join(features) or 'no vector instructions known'}"
 
 
@@ -91,7 +90,6 @@ def namesakes() -> str:
     """Whether another distribution installs a package called ``fastnn``."""
     providers = sorted(set(metadata.packages_distributions().get("fastnn", [])) - {"fastnn-numba"})
     if providers:
-        return (
-            f"also installed by {', '.join(providers)}: pip uninstall {' '.join(providers)} fastnn-numba, then install fastnn-numba"
-        )
+        names = " ".join(providers)
+        return f"also installed by {names}: pip uninstall {names} fastnn-numba, then install fastnn-numba again"
     return "no other distribution installs a package called fastnn"

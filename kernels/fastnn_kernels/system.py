@@ -126,3 +126,11 @@ def synchronize_directory(path: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def keep_newest(folder: Path, pattern: str, count: int = 8) -> None:
+    """Delete all but the newest ``count`` files of ``folder`` whose names match ``pattern``."""
+    with suppress(OSError):  # another process may have deleted one
+        files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+        for file in files[:-count]:
+            file.unlink()

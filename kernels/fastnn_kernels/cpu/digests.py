@@ -23,13 +23,13 @@ import llvmlite.binding as llvm
 
 from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit
 from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.system import write_atomically
+from fastnn_kernels.system import keep_newest, write_atomically
 
 CPU_FOLDER = Path(__file__).parent
 INSTRUCTION_FILE = CPU_FOLDER.parent / "instructions.py"
 
 TABLE, COMPILER, ADAPTERS = "kernels.py", "compiler.py", "adapters.py"
-HOST_FILES = frozenset({"__init__.py", TABLE, COMPILER, ADAPTERS, "digests.py", "objects.py", "team.py", "execute.py"})
+HOST_FILES = frozenset({"__init__.py", TABLE, COMPILER, ADAPTERS, "digests.py", "objects.py", "elf.py", "team.py", "execute.py"})
 """Files of the folder that no kernel reaches."""
 
 NUMBA_VARIABLES = ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO")
@@ -88,9 +88,11 @@ def _read_index(path: Path | None) -> dict[str, str]:
 
 
 def _write_index(path: Path | None, index: dict[str, str]) -> None:
-    if path is not None:
-        with suppress(OSError):  # the next process parses again
-            write_atomically(path, json.dumps(index, sort_keys=True).encode())
+    if path is None:
+        return
+    with suppress(OSError):  # the next process parses again
+        write_atomically(path, json.dumps(index, sort_keys=True).encode())
+        keep_newest(path.parent, "sources-*.json")
 
 
 class SourceGraph:

@@ -64,7 +64,9 @@ def execute(
     team.run(table.ctypes.data, 1, 1, workers=workers)
 
 
-def fill_row(row: NDArray, adapter: int, flags: int, addresses: Sequence[int], sizes: Sequence[int], attributes: Sequence[int]) -> None:
+def fill_row(
+    row: NDArray, adapter: int, flags: int, addresses: Sequence[int], sizes: Sequence[int], attributes: Sequence[int]
+) -> None:
     """Write one row of a bound table; ``attributes`` as words, see `attribute_word`."""
     words = [adapter, flags, *addresses, *sizes, *attributes]
     row[ROW_ADDRESS : len(words)] = words

@@ -53,12 +53,15 @@ def stops(status, barrier, target, yield_address, spins, position, worker, worke
 
 @kernel
 def run(table, rows, first_row, steps, status, barrier, yield_address, spins, worker, workers):
-    """Run ``steps`` steps, the first from ``first_row``; returns ``step * rows + row`` where a status stopped it, else ``steps * rows``."""
+    """Run ``steps`` steps, the first from ``first_row`` (``rows``: none of it is left).
+
+    Returns ``step * rows + row`` of the row that stopped the run, or ``steps * rows``.
+    """
     state = flush_subnormals()
     target = load_int(barrier + BEGAN) if workers > 1 else 0
     position = first_row
     end = steps * rows
-    row = first_row
+    row = first_row if first_row < rows else 0
     while position < end:
         words = table + row * ROW_BYTES
         flags = load_int(words + FLAGS)

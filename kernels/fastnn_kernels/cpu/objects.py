@@ -24,11 +24,13 @@ Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
 
 FORMAT = "fastnn-object 1"
-KEPT_VERSIONS = 8
-"""Objects of one unit that stay in the directory; older ones are deleted when a new one is written."""
 
-_ELEMENTARY = "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod"
-_ELEMENTARY += " frexp hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc"
+_ELEMENTARY = (
+    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod"
+)
+_ELEMENTARY += (
+    " frexp hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc"
+)
 ALLOWED_SYMBOLS = frozenset(
     {"memcpy", "memmove", "memset", "bzero", "__bzero", "__chkstk", "__powisf2", "__powidf2"}
     | {name + suffix for name in _ELEMENTARY.split() for suffix in ("", "f")}
@@ -161,7 +163,7 @@ def _read(directory: Path | None, unit: str, digest: str) -> bytes | None:
 
 
 def _write(directory: Path | None, unit: str, digest: str, data: bytes) -> None:
-    """Keep an object, and of the unit's older ones the newest few."""
+    """Keep an object, and the newest few of the unit's older ones."""
     if directory is None:
         return
     try:
@@ -169,10 +171,7 @@ def _write(directory: Path | None, unit: str, digest: str, data: bytes) -> None:
     except OSError as error:
         _warn(directory, error)
         return
-    with suppress(OSError):
-        versions = sorted(directory.glob(f"{unit}-{'?' * len(digest)}.o"), key=lambda old: old.stat().st_mtime)
-        for old in versions[:-KEPT_VERSIONS]:
-            old.unlink()
+    system.keep_newest(directory, f"{unit}-{'?' * len(digest)}.o")
 
 
 def _after_fork_in_child() -> None:

@@ -1,0 +1,166 @@
+"""The CPU engine: binds programs to tables of addresses and runs them on a team of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isqrt, prod
+
+import numpy as np
+from fastnn_kernels.cpu import objects, team
+from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
+from fastnn_kernels.cpu.execute import attribute_word, fill_row
+from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
+from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_OPERANDS, ROW_WORDS, STATUS
+from numpy.typing import NDArray
+
+from fastnn import config
+from fastnn.engine.base import Progress, Stop
+from fastnn.memory import Memory, aligned
+from fastnn.program import SAMPLES, Operand, Program, Row, Size, Symbol
+
+LEAST_WORKERS = 8
+"""Scratch is there for at least so many workers; pages that are never touched cost nothing."""
+
+MOST_WORKERS = 1024
+"""Limit of a program without scratch."""
+
+BYTES_PER_NS = 8.0
+"""Rough speed of a kernel that streams its operands, on one core."""
+
+MULTIPLY_ADDS_PER_NS = 25.0
+"""Rough speed of ``matmul`` on one core."""
+
+BARRIER_NS = 1500.0
+"""A meeting of the workers, on a machine that does other things as well: 0.2 us when it is quiet, 3 us when it is not."""
+
+LEAST_NS = 20_000.0
+"""Split work a step below which a second worker is not worth its wake-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Where an input's address stands in the table, and the words that hold its samples: ``(word, multiple)``."""
+
+    place: int
+    word: int
+    samples: tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True)
+class Bound:
+    """A program bound to a memory for one batch size: its table, and what changes with the caller's arrays."""
+
+    memory: Memory
+    table: NDArray[np.int64]
+    patches: list[Patch]
+    status: int
+    workers: int
+    most_workers: int
+
+
+class CpuEngine:
+    """Runs programs on this machine's cores; see `fastnn_kernels.cpu`."""
+
+    name = "cpu"
+
+    def scratch_elements(self, program: Program) -> int:
+        """Elements of the ``scratch`` segment: a constant for each worker; 0 when no row has a scratch operand."""
+        uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
+        return SCRATCH_ELEMENTS * max(config.num_threads(), LEAST_WORKERS) if uses else 0
+
+    def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
+        """Compile, or load from the cache, what ``programs`` need."""
+        units = [unit_name(row.op, program.dtype) for program in programs for row in program.rows]
+        objects.load([INTERPRETER, *units], progress)
+
+    def bind(self, program: Program, memory: Memory, batch: int) -> Bound:
+        """Fill a table with the addresses and sizes of ``program`` over ``memory`` for batches of ``batch`` samples."""
+        self.prepare([program])
+        units = [unit_name(row.op, program.dtype) for row in program.rows]
+        adapters = objects.load(units)
+        table = aligned(len(program.rows) * ROW_WORDS * 8).view(np.int64).reshape(-1, ROW_WORDS)
+        for words, row, unit in zip(table, program.rows, units, strict=True):
+            flags = FLAG_BARRIER * row.barrier | FLAG_STATUS * row.instruction.may_stop
+            addresses = [memory.address(operand) for operand in row.operands]
+            sizes = [0 if size is None else memory.size(size, batch, operand) for size, operand in _dimensions(row)]
+            fill_row(words, adapters[unit], flags, addresses, sizes, _attributes(row, memory, batch))
+        patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
+        workers = choose_workers(program, memory, batch)
+        most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
+        return Bound(memory, table, patches, _status_address(program, memory), workers, most_workers)
+
+    def rebind_inputs(self, bound: Bound) -> None:
+        """Follow ``memory.inputs`` after the caller's arrays changed: their addresses and their numbers of samples."""
+        words, inputs = bound.table.reshape(-1), bound.memory.inputs
+        for patch in bound.patches:
+            array = inputs[patch.place]
+            words[patch.word] = 0 if array is None else array.ctypes.data
+            for word, multiple in patch.samples:
+                words[word] = 0 if array is None else len(array) * multiple
+
+    def run(self, bound: Bound, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
+        """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None."""
+        rows = len(bound.table)
+        workers = min(bound.workers if workers is None else workers, bound.most_workers)
+        position = team.run(bound.table.ctypes.data, rows, steps, first_row=first_row, status=bound.status, workers=workers)
+        return None if position == steps * rows else divmod(position, rows)
+
+
+def _dimensions(row: Row) -> Iterator[tuple[Size | None, Operand | None]]:
+    """The size behind each dimension letter of a row, and the first operand that has it."""
+    for letter in row.instruction.dimensions:
+        yield next(
+            (
+                (operand.shape[spec.shape.index(letter)], operand)
+                for spec, operand in zip(row.instruction.operands, row.operands, strict=True)
+                if operand is not None and letter in spec.shape
+            ),
+            (None, None),
+        )
+
+
+def _attributes(row: Row, memory: Memory, batch: int) -> list[int]:
+    kinds = [kind for _, kind in row.instruction.attributes]
+    values = [memory.size(value, batch) if isinstance(value, Symbol) else value for value in row.attributes]
+    return [attribute_word(kind, value) for kind, value in zip(kinds, values, strict=True)]
+
+
+def _patches(row: Row, start: int) -> Iterator[Patch]:
+    """What `CpuEngine.rebind_inputs` writes into the row that begins at word ``start`` of the table."""
+    first_size = start + ROW_OPERANDS + len(row.operands)
+    sizes = list(enumerate(_dimensions(row), start=first_size))
+    for index, operand in enumerate(row.operands):
+        if operand is not None and operand.segment == "inputs":
+            samples = tuple(
+                (word, size.multiple)
+                for word, (size, owner) in sizes
+                if owner is operand and isinstance(size, Symbol) and size.name == SAMPLES.name
+            )
+            yield Patch(operand.offset, start + ROW_OPERANDS + index, samples)
+
+
+def _status_address(program: Program, memory: Memory) -> int:
+    """Address of the status word that a row of ``program`` may set; 0 when none does."""
+    for row in program.rows:
+        if row.instruction.may_stop:
+            names = [spec.name for spec in row.instruction.operands]
+            return memory.address(row.operands[names.index("control")]) + 8 * STATUS
+    return 0
+
+
+def choose_workers(program: Program, memory: Memory, batch: int) -> int:
+    """Workers for one step: as many as there are threads, but one where the work is too little for their meetings."""
+    work = sum(_nanoseconds(row, memory, batch) for row in program.rows if row.instruction.parallel)
+    meetings = BARRIER_NS * sum(row.barrier for row in program.rows)
+    return max(1, min(config.num_threads(), int(work / max(LEAST_NS, meetings))))
+
+
+def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:
+    """Rough time of one row on one core."""
+    present = [operand for operand in row.operands if operand is not None and operand.segment != "scratch"]
+    if row.op == "matmul":  # (M K) (K N) (M N) is the square of M N K
+        a, b, out = present[0], present[1], present[-1]
+        return isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out))) / MULTIPLY_ADDS_PER_NS
+    sampled = [operand for operand in present if operand.segment != "inputs"]  # of an input, one batch is touched
+    return sum(prod(memory.shape(operand, batch)) * memory.dtype(operand).itemsize for operand in sampled) / BYTES_PER_NS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import INSTRUCTIONS, ROW_ADDRESS, ROW_WORDS, Instruction
+from fastnn_kernels.instructions import INSTRUCTIONS, ROW_WORDS, Instruction
 
 DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
 
@@ -64,12 +65,10 @@ def execute(
     team.run(table.ctypes.data, 1, 1, workers=workers)
 
 
-def fill_row(
-    row: NDArray, adapter: int, flags: int, addresses: Sequence[int], sizes: Sequence[int], attributes: Sequence[int]
-) -> None:
-    """Write one row of a bound table; ``attributes`` as words, see `attribute_word`."""
-    words = [adapter, flags, *addresses, *sizes, *attributes]
-    row[ROW_ADDRESS : len(words)] = words
+def fill_row(words: NDArray, adapter: int, flags: int, *parts: Sequence[int]) -> None:
+    """Write one row of a bound table; ``parts``: addresses of operands, sizes of dimension letters, `attribute_word`s."""
+    row = [adapter, flags, *chain(*parts)]
+    words[: len(row)] = row
 
 
 def attribute_word(kind: str, value: float) -> int:

@@ -1,4 +1,4 @@
-"""Objects: compiled units kept as files of our own and loaded by llvmlite alone. Numba is imported only to compile a missing one."""
+"""Objects: compiled units kept as files of our own, loaded by llvmlite alone. Numba is imported only to compile a missing one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ Progress = Callable[[int, int, str], None]
 
 FORMAT = "fastnn-object 1"
 
-_ELEMENTARY = (
-    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod"
-)
-_ELEMENTARY += (
-    " frexp hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc"
-)
+_ELEMENTARY = """
+acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
+hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc
+"""
 ALLOWED_SYMBOLS = frozenset(
     {"memcpy", "memmove", "memset", "bzero", "__bzero", "__chkstk", "__powisf2", "__powidf2"}
     | {name + suffix for name in _ELEMENTARY.split() for suffix in ("", "f")}

@@ -12,7 +12,7 @@ FAST_MATH = frozenset({"contract", "reassoc", "nsz", "afn"})
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": set(FAST_MATH), "boundscheck": False, "_nrt": False}
 """``error_model="numpy"``: a division by zero is inf or NaN, never an exception, which a C adapter would swallow.
-``_nrt=False``: allocating is an error when the kernel is compiled (so is a helper that returns an array), and nothing counts references."""
+``_nrt=False``: whatever allocates, or is a helper that returns an array, is an error at compilation; no references are counted."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:

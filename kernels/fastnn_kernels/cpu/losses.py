@@ -1,0 +1,247 @@
+"""Losses: one value a row, and the gradient of scale * sum(weight * loss). Definitions: ``reference/losses.py``.
+
+Each worker takes whole rows. A row is read two or three times while it is in the nearest cache: that is one pass over memory.
+"""
+
+from __future__ import annotations
+
+from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
+from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.partition import ROWS, span
+from fastnn_kernels.cpu.vector_math import exp, log, log1p, multiply_add, sigmoid
+from fastnn_kernels.instructions import REDUCTION_MEAN, REDUCTION_SUM
+
+EPSILON = 1e-7
+"""Keras's ``backend.epsilon()``: probabilities are kept this far from 0 and 1."""
+
+
+@kernel
+def loss_scale(weight, labels, scale, rows, reduction, factor, ignore_class, worker, workers):
+    """The divisor is summed in float64; 0 makes a scale of 0."""
+    weighted = weight.size != 0 and reduction != REDUCTION_MEAN
+    divisor = 0.0
+    for m in range(rows):
+        if labels.size == 0 or labels[m] != ignore_class:
+            divisor += weight[m] if weighted else 1.0
+    if reduction == REDUCTION_SUM:
+        divisor = 1.0
+    scale[0] = factor / divisor if divisor != 0.0 else 0.0
+
+
+@kernel
+def row_factor(loss, weight, scale, m):
+    """scale * weight[m]; what is absent is 1."""
+    factor = loss.dtype.type(1)
+    if scale.size != 0:
+        factor = scale[0]
+    if weight.size != 0:
+        factor *= weight[m]
+    return factor
+
+
+@kernel
+def skip_row(loss, gradient, accumulate, m):
+    """A row that does not count: a loss of 0, a gradient of 0."""
+    zero = loss.dtype.type(0)
+    loss[m] = zero
+    if gradient.size != 0 and not accumulate:
+        for c in range(gradient.shape[1]):
+            gradient[m, c] = zero
+
+
+@kernel
+def counts(label, classes, ignore_class):
+    return 0 <= label < classes and label != ignore_class
+
+
+@kernel
+def softmax_cross_entropy(logits, labels, weight, scale, loss, dlogits, ignore_class, accumulate, worker, workers):
+    one = logits.dtype.type(1)
+    classes = logits.shape[1]
+    start, stop = span(logits.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        label = labels[m]
+        if not counts(label, classes, ignore_class):
+            skip_row(loss, dlogits, accumulate, m)
+            continue
+        shift = row_maximum(logits, m)
+        total = row_sum_of_exp(logits, m, shift)
+        loss[m] = log(total) - (logits[m, label] - shift)
+        if dlogits.size != 0:
+            factor = row_factor(loss, weight, scale, m)
+            softmax_gradient(logits, dlogits, m, shift, factor / total, accumulate)
+            dlogits[m, label] -= factor * one
+
+
+@kernel
+def softmax_gradient(logits, dlogits, m, shift, factor, accumulate):
+    """dlogits[m] = factor * exp(logits[m] - shift), or is increased by that."""
+    for c in range(logits.shape[1]):
+        gradient = factor * exp(logits[m, c] - shift)
+        dlogits[m, c] = dlogits[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
+    dtype = logits.dtype.type
+    classes, zero = logits.shape[1], dtype(0)
+    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
+    start, stop = span(logits.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        shift = row_maximum(logits, m)
+        total = row_sum_of_exp(logits, m, shift)
+        log_total = log(total)
+        value, target_sum = zero, zero
+        for c in range(classes):
+            t = target[m, c] * keep + spread
+            target_sum += t
+            value += t * (log_total - (logits[m, c] - shift)) if t != zero else zero
+        loss[m] = value
+        if dlogits.size != 0:
+            factor = row_factor(loss, weight, scale, m)
+            of_exp = target_sum / total
+            for c in range(classes):
+                gradient = factor * (of_exp * exp(logits[m, c] - shift) - (target[m, c] * keep + spread))
+                dlogits[m, c] = dlogits[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
+    dtype = logits.dtype.type
+    zero, classes = dtype(0), dtype(logits.shape[1])
+    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / 2.0)
+    start, stop = span(logits.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        value = zero
+        for c in range(logits.shape[1]):
+            x, t = logits[m, c], target[m, c] * keep + spread
+            positive = zero if x <= zero else x
+            value += multiply_add(-x, t, positive) + log1p(exp(-abs(x)))
+        loss[m] = value / classes
+        if dlogits.size != 0:
+            factor = row_factor(loss, weight, scale, m) / classes
+            for c in range(logits.shape[1]):
+                gradient = factor * (sigmoid(logits[m, c]) - (target[m, c] * keep + spread))
+                dlogits[m, c] = dlogits[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def row_sum(x, m):
+    """Sum of x[m]."""
+    total = x.dtype.type(0)
+    for c in range(x.shape[1]):
+        total += x[m, c]
+    return total
+
+
+@kernel
+def clip_probability(p):
+    """p kept within [EPSILON, 1 - EPSILON]; NaN stays NaN."""
+    low, high = type(p)(EPSILON), type(p)(1.0 - EPSILON)
+    raised = low if p < low else p
+    return high if raised > high else raised
+
+
+@kernel
+def sparse_categorical_cross_entropy(pred, labels, weight, scale, loss, dpred, ignore_class, accumulate, worker, workers):
+    """Of dq only the label's entry is not 0: -1 / q, unless clipped."""
+    dtype = pred.dtype.type
+    zero, one, classes = dtype(0), dtype(1), pred.shape[1]
+    start, stop = span(pred.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        label = labels[m]
+        if not counts(label, classes, ignore_class):
+            skip_row(loss, dpred, accumulate, m)
+            continue
+        total = row_sum(pred, m)
+        q = pred[m, label] / total
+        clipped = clip_probability(q)
+        loss[m] = -log(clipped)
+        if dpred.size != 0:
+            factor = row_factor(loss, weight, scale, m) / total
+            of_all = one if clipped == q else zero
+            for c in range(classes):
+                gradient = factor * (of_all - of_all / q if c == label else of_all)
+                dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def categorical_cross_entropy(pred, target, weight, scale, loss, dpred, label_smoothing, accumulate, worker, workers):
+    """dq = -t / q, 0 where q is clipped; dpred = (dq - sum(dq * q)) / sum(pred)."""
+    dtype = pred.dtype.type
+    zero, classes = dtype(0), pred.shape[1]
+    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
+    start, stop = span(pred.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        total = row_sum(pred, m)
+        value, of_all = zero, zero
+        for c in range(classes):
+            q, t = pred[m, c] / total, target[m, c] * keep + spread
+            clipped = clip_probability(q)
+            value -= t * log(clipped)
+            of_all += t if clipped == q else zero
+        loss[m] = value
+        if dpred.size != 0:
+            factor = row_factor(loss, weight, scale, m) / total
+            for c in range(classes):
+                q, t = pred[m, c] / total, target[m, c] * keep + spread
+                gradient = factor * (of_all - t / q if clip_probability(q) == q else of_all)
+                dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def binary_cross_entropy(pred, target, weight, scale, loss, dpred, label_smoothing, accumulate, worker, workers):
+    dtype = pred.dtype.type
+    zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])
+    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / 2.0)
+    start, stop = span(pred.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        value = zero
+        for c in range(pred.shape[1]):
+            p, t = clip_probability(pred[m, c]), target[m, c] * keep + spread
+            value -= t * log(p) + (one - t) * log(one - p)
+        loss[m] = value / classes
+        if dpred.size != 0:
+            factor = row_factor(loss, weight, scale, m) / classes
+            for c in range(pred.shape[1]):
+                p, t = clip_probability(pred[m, c]), target[m, c] * keep + spread
+                gradient = factor * ((p - t) / (p * (one - p)) if p == pred[m, c] else zero)
+                dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def mean_squared_error(pred, target, weight, scale, loss, dpred, accumulate, worker, workers):
+    dtype = pred.dtype.type
+    two, classes = dtype(2), dtype(pred.shape[1])
+    start, stop = span(pred.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        value = dtype(0)
+        for c in range(pred.shape[1]):
+            difference = pred[m, c] - target[m, c]
+            value += difference * difference
+        loss[m] = value / classes
+        if dpred.size != 0:
+            factor = row_factor(loss, weight, scale, m) * (two / classes)
+            for c in range(pred.shape[1]):
+                gradient = factor * (pred[m, c] - target[m, c])
+                dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def mean_absolute_error(pred, target, weight, scale, loss, dpred, accumulate, worker, workers):
+    """The sign of 0 is 0, of NaN NaN."""
+    dtype = pred.dtype.type
+    zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])
+    start, stop = span(pred.shape[0], ROWS, worker, workers)
+    for m in range(start, stop):
+        value = zero
+        for c in range(pred.shape[1]):
+            value += abs(pred[m, c] - target[m, c])
+        loss[m] = value / classes
+        if dpred.size != 0:
+            factor = row_factor(loss, weight, scale, m) / classes
+            for c in range(pred.shape[1]):
+                difference = pred[m, c] - target[m, c]
+                sign = one if difference > zero else (-one if difference < zero else difference)
+                gradient = factor * sign
+                dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient

@@ -25,7 +25,8 @@ def main(arguments: list[str]) -> int:
         return 2
     install()
     sys.argv[:] = arguments
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    if not sys.flags.safe_path:  # python -P
+        sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")
     return 0
 

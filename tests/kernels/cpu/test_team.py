@@ -122,6 +122,7 @@ def test_interrupts_leave_a_team_that_works(turning):
         raise Alarm
 
     table, there, _ = turning()
+    run(table, 1, workers=3)
     previous = signal.signal(signal.SIGALRM, interrupt)
     interrupted, end = 0, time.monotonic() + 1.0
     try:

@@ -1,0 +1,172 @@
+"""The operating system's calls, and what happens where one is missing."""
+
+import ctypes
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from fastnn_kernels import system
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own calls")
+
+
+@pytest.fixture
+def no_quota(monkeypatch, tmp_path):
+    monkeypatch.setattr(system, "CGROUP_OF_PROCESS", tmp_path / "missing")
+
+
+@needs_linux
+def test_cores_follow_the_affinity_mask(monkeypatch, no_quota):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5})
+    assert system.usable_cores() == 3
+
+
+@pytest.mark.parametrize(("count", "expected"), [(6, 6), (None, 1)])
+def test_cores_without_affinity(monkeypatch, no_quota, count, expected):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert system.usable_cores() == expected
+
+
+@needs_linux
+def test_cores_when_affinity_cannot_be_asked(monkeypatch, no_quota):
+    def refuse(process):
+        raise OSError("not permitted")
+
+    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert system.usable_cores() == 4
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "quota"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/", {"cpu.max": "max 100000"}, None),
+        ("0::/", {"cpu.max": "nonsense"}, None),
+        ("0::/pod/app", {"pod/cpu.max": "300000 100000", "pod/app/cpu.max": "max 100000"}, 3.0),
+        ("0::/pod/app", {"cpu.max": "250000 100000"}, 2.5),
+        ("3:cpu,cpuacct:/app", {"cpu/app/cpu.cfs_quota_us": "200000", "cpu/app/cpu.cfs_period_us": "100000"}, 2.0),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ("4:memory:/app", {"cpu/app/cpu.cfs_quota_us": "200000"}, None),
+        ("", {}, None),
+    ],
+)
+def test_quota_of_the_cgroup(monkeypatch, tmp_path, groups, files, quota):
+    process = tmp_path / "cgroup"
+    process.write_text(groups + "\n" if groups else "")
+    for name, text in files.items():
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(system, "CGROUP_OF_PROCESS", process)
+    monkeypatch.setattr(system, "CGROUP_ROOT", tmp_path / "root")
+    assert system.cpu_quota() == quota
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    assert system.usable_cores() == (64 if quota is None else int(quota))
+
+
+def test_a_quota_below_one_core_is_one_core(monkeypatch):
+    monkeypatch.setattr(system, "cpu_quota", lambda: 0.25)
+    assert system.usable_cores() == 1
+
+
+@needs_linux
+def test_sched_yield_can_be_called():
+    assert ctypes.CFUNCTYPE(ctypes.c_int)(system.sched_yield_address())() == 0
+
+
+@pytest.mark.parametrize("error", [TypeError, OSError, AttributeError])
+def test_without_sched_yield_its_address_is_0(monkeypatch, error):
+    def refuse(name):
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert system.sched_yield_address() == 0
+
+
+def test_without_fork_nothing_is_registered(monkeypatch):
+    monkeypatch.delattr(os, "register_at_fork", raising=False)
+    called = []
+    system.at_fork(before=lambda: called.append(1), after_in_child=lambda: called.append(2))
+    assert called == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"FASTNN_CACHE_DIR": "/chosen/here"}, "/chosen/here"),
+        ("linux", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/fastnn"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "/home/Åsa Öst/.cache/fastnn"),
+        ("linux", {}, "/home/Åsa Öst/.cache/fastnn"),
+        ("darwin", {"XDG_CACHE_HOME": "/xdg"}, "/home/Åsa Öst/Library/Caches/fastnn"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/fastnn"),
+        ("win32", {}, "/home/Åsa Öst/AppData/Local/fastnn"),
+    ],
+)
+def test_cache_directory(monkeypatch, platform, variables, expected):
+    for name in ("FASTNN_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/Åsa Öst"))
+    assert system.cache_directory() == Path(expected)
+
+
+def test_a_user_without_a_home_has_no_cache_directory(monkeypatch):
+    def refuse():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("FASTNN_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert system.cache_directory() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_the_directory_is_private(tmp_path):
+    system.private_directory(tmp_path / "a" / "ö")
+    assert stat.S_IMODE((tmp_path / "a" / "ö").stat().st_mode) == 0o700
+
+
+def test_writing_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "Größe.o"
+    for data in (b"first", b"2nd"):
+        system.write_atomically(path, data)
+        assert path.read_bytes() == data
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError("in use")
+
+    path = tmp_path / "file"
+    system.write_atomically(path, b"old")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        system.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("missing", ["open", "fsync"])
+def test_directories_that_cannot_be_synchronized(tmp_path, monkeypatch, missing):
+    def refuse(*arguments):
+        raise PermissionError("a directory")
+
+    monkeypatch.setattr(os, missing, refuse)
+    system.synchronize_directory(tmp_path)
+
+
+def test_the_newest_files_are_kept(tmp_path):
+    for age in range(5):
+        file = tmp_path / f"relu-{age}.o"
+        file.touch()
+        os.utime(file, (1000 - age, 1000 - age))
+    (tmp_path / "other.o").touch()
+    system.keep_newest(tmp_path, "relu-*.o", 2)
+    assert {file.name for file in tmp_path.iterdir()} == {"relu-0.o", "relu-1.o", "other.o"}

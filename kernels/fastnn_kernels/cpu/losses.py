@@ -161,7 +161,7 @@ def sparse_categorical_cross_entropy(pred, labels, weight, scale, loss, dpred, i
             factor = row_factor(loss, weight, scale, m) / total
             of_all = one if clipped == q else zero
             for c in range(classes):
-                gradient = factor * (of_all - of_all / q if c == label else of_all)
+                gradient = factor * (of_all - of_all / clipped if c == label else of_all)
                 dpred[m, c] = dpred[m, c] + gradient if accumulate else gradient
 
 

@@ -7,15 +7,15 @@ the same order, so the result is the same bits for any number of workers.
 from __future__ import annotations
 
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
-from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, TILE, flat, narrow_tile, wide_tile
-from fastnn_kernels.cpu.matmul.packing import pack_a, pack_b
+from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, wide_tile
+from fastnn_kernels.cpu.matmul.packing import pack
+from fastnn_kernels.cpu.matmul.vectors import TILE, flat, tile_columns
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import span
 from fastnn_kernels.cpu.vector_math import sigmoid, tanh
 from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
 
-MR, MASKS = TILE.rows, TILE.masks
-VECTOR_BYTES, VECTORS = TILE.vector_bytes, TILE.vectors
+MR, VECTORS, MASKS = TILE.rows, TILE.vectors, TILE.masks
 
 PACK_ELEMENTS = 65536
 """A larger matrix is packed when enough tiles read it: unpacked, its rows lie on too many pages."""
@@ -31,87 +31,66 @@ SUM_COLUMNS = 64
 def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
     """The larger side of out is split among the workers, by whole tiles."""
     m, n = out.shape
-    width = VECTORS * VECTOR_BYTES // out.itemsize
-    row_start, row_stop, column_start, column_stop = 0, m, 0, n
     if m >= n:
-        row_start, row_stop = span(m, MR, worker, workers)
+        (row_start, row_stop), (column_start, column_stop) = span(m, MR, worker, workers), (0, n)
     else:
-        column_start, column_stop = span(n, width, worker, workers)
+        (row_start, row_stop), (column_start, column_stop) = (0, m), span(n, tile_columns(out), worker, workers)
     flags = (ADD if accumulate else 0) | (BIAS if bias.size else 0) | (RELU if activation == ACTIVATION_RELU else 0)
-    slope = out.dtype.type(negative_slope)
-    first_scratch = worker * (scratch.size // workers)
-    product(
-        flat(a), a.shape[0 if transpose_a else 1], a.shape[1], transpose_a, flat(b), b.shape[1], transpose_b, bias, flat(out), m, n,
-        row_start, row_stop, column_start, column_stop, flags, slope, scratch, first_scratch,
+    terms = a.shape[0] if transpose_a else a.shape[1]
+    a_steps = (1, a.shape[1]) if transpose_a else (a.shape[1], 1)
+    b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
+    blocks(
+        flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, column_start, column_stop),
+        bias, flags, out.dtype.type(negative_slope), scratch, worker * (scratch.size // workers),
     )  # fmt: skip
-    if activation == ACTIVATION_SIGMOID or activation == ACTIVATION_TANH:
+    if activation in (ACTIVATION_SIGMOID, ACTIVATION_TANH):
         activate(out, row_start, row_stop, column_start, column_stop, activation)
 
 
 @kernel
-def product(
-    a, k, lda, transpose_a, b, ldb, transpose_b, bias, out, m, n,
-    row_start, row_stop, column_start, column_stop, flags, slope, scratch, b_packed,
-):  # fmt: skip
-    """Loops over blocks: NC columns, KC terms, MC rows."""
-    a_row, a_column = (1, lda) if transpose_a else (lda, 1)
-    b_row, b_column = (1, ldb) if transpose_b else (ldb, 1)
-    width = VECTORS * VECTOR_BYTES // out.itemsize
-    packs_b = transpose_b or (k * n > PACK_ELEMENTS and m > PACK_TILES * MR) or (not MASKS and n % width != 0)
-    packs_a = k * m > PACK_ELEMENTS and n > PACK_TILES * width
-    a_packed = b_packed + KC * NC
-    column = column_start
-    while column < column_stop:
-        columns = min(NC, column_stop - column)
-        term = 0
-        while term < k:
-            depth = min(KC, k - term)
-            block_flags = (flags & ADD if term == 0 else ADD) | (flags & (BIAS | RELU) if term + depth == k else 0)
-            b_block = b_start = term * b_row + column * b_column
+def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, scratch, b_packed):
+    """Loops over blocks of NC columns, KC terms and MC rows; a and b are packed where that pays."""
+    m, n = shape
+    row_start, row_stop, column_start, column_stop = part
+    width, a_packed = tile_columns(out), b_packed + KC * NC
+    packs_a = m * terms > PACK_ELEMENTS and n > PACK_TILES * width
+    packs_b = b_steps[1] != 1 or (terms * n > PACK_ELEMENTS and m > PACK_TILES * MR) or (not MASKS and n % width != 0)
+    for j in range(column_start, column_stop, NC):
+        columns = min(NC, column_stop - j)
+        for p in range(0, terms, KC):
+            depth = min(KC, terms - p)
+            block_flags = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if p + depth == terms else 0)
+            b_source, b_at, b_tile = b, (p * b_steps[0] + j * b_steps[1], b_steps[0]), width
             if packs_b:
-                pack_b(b, b_start, b_row, b_column, depth, columns, width, scratch, b_packed)
-            row = row_start
-            while row < row_stop:
-                rows = min(MC, row_stop - row) if packs_a else row_stop - row
-                a_block = row * a_row + term * a_column
+                pack(b, b_at[0], b_steps[0], b_steps[1], depth, columns, width, scratch, b_packed)
+                b_source, b_at, b_tile = scratch, (b_packed, width), width * depth
+            block_rows = MC if packs_a else row_stop - row_start
+            i = row_start
+            while i < row_stop:
+                rows = min(block_rows, row_stop - i)
+                a_source, a_at, a_tile = a, (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1]), MR * a_steps[0]
                 if packs_a:
-                    pack_a(a, a_block, a_row, a_column, rows, depth, MR, scratch, a_packed)
-                tiles(
-                    scratch if packs_a else a, a_packed if packs_a else a_block, 1 if packs_a else a_row, MR if packs_a else a_column,
-                    MR * depth if packs_a else MR * a_row, scratch if packs_b else b, b_packed if packs_b else b_block,
-                    width if packs_b else b_row, width * depth if packs_b else width,
-                    depth, rows, columns, width, out, row * n + column, n, bias, column, block_flags, slope,
-                )  # fmt: skip
-                row += rows
-            term += depth
-        column += columns
+                    pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, MR, scratch, a_packed)
+                    a_source, a_at, a_tile = scratch, (a_packed, 1, MR), MR * depth
+                size, out_at = (rows, columns), (i * n + j, n)
+                tiles(depth, a_source, a_at, a_tile, b_source, b_at, b_tile, out, out_at, size, bias, j, block_flags, slope)
+                i += block_rows
 
 
 @kernel
-def tiles(
-    a, a_start, a_row, a_column, a_tile, b, b_start, b_row, b_tile,
-    depth, rows, columns, width, out, out_start, out_row, bias, bias_start, flags, slope,
-):  # fmt: skip
-    """Loops over tiles; ``a_tile`` and ``b_tile`` are the distances between tiles. At most half a tile's columns go to the narrow one."""
-    j = 0
-    while j < columns:
-        inside = min(width, columns - j)
-        i = 0
-        while i < rows:
-            height = min(MR, rows - i)
-            place = out_start + i * out_row + j
-            if inside * VECTORS > width:
-                wide_tile(
-                    depth, a, a_start + i // MR * a_tile, a_row, a_column, b, b_start + j // width * b_tile, b_row,
-                    out, place, out_row, height, inside, bias, bias_start + j, flags, slope,
-                )  # fmt: skip
+def tiles(depth, a, a_at, a_tile, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope):
+    """Loops over tiles, which lie ``a_tile`` and ``b_tile`` elements apart; half a tile's columns or fewer go to the narrow one."""
+    width, narrow = tile_columns(out), tile_columns(out) // VECTORS
+    for j in range(0, size[1], width):
+        columns = min(width, size[1] - j)
+        b_here = (b_at[0] + j // width * b_tile, b_at[1])
+        for i in range(0, size[0], MR):
+            a_here = (a_at[0] + i // MR * a_tile, a_at[1], a_at[2])
+            out_here, here = (out_at[0] + i * out_at[1] + j, out_at[1]), (min(MR, size[0] - i), columns)
+            if columns > narrow:
+                wide_tile(depth, a, a_here, b, b_here, out, out_here, here, bias, bias_start + j, flags, slope)
             else:
-                narrow_tile(
-                    depth, a, a_start + i // MR * a_tile, a_row, a_column, b, b_start + j // width * b_tile, b_row,
-                    out, place, out_row, height, inside, bias, bias_start + j, flags, slope,
-                )  # fmt: skip
-            i += MR
-        j += width
+                narrow_tile(depth, a, a_here, b, b_here, out, out_here, here, bias, bias_start + j, flags, slope)
 
 
 @kernel

@@ -2,48 +2,95 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastnn_kernels.cpu.matmul.vectors import TILE, Vectors, element_pointer
 from fastnn_kernels.cpu.options import kernel
 
+SIDE = 8
+"""Rows and columns of the blocks that `copy_block` and `transpose_block` copy through registers."""
+
+
+def _block_copier(transposes: bool) -> Any:
+    @intrinsic
+    def copy(typingctx: Any, source: Any, source_at: Any, out: Any, out_at: Any, size: Any) -> Any:
+        pair = types.UniTuple(types.int64, 2)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            source, source_at, out, out_at, size = args
+            array_type = signature.args[0]
+            item_bytes = array_type.dtype.bitwidth // 8
+            v = Vectors(builder, context.get_value_type(array_type.dtype), SIDE * item_bytes)
+            source_start, source_row = cgutils.unpack_tuple(builder, source_at)
+            out_start, out_row = cgutils.unpack_tuple(builder, out_at)
+            rows, columns = cgutils.unpack_tuple(builder, size)
+            first = element_pointer(context, builder, array_type, source, source_start)
+            target = element_pointer(context, builder, array_type, out, out_start)
+            inside = v.mask(columns, 0)
+            block = [v.masked_load(row, inside) for row in v.clamped_rows(first, source_row, rows, SIDE)]
+            if transposes:
+                block, rows, columns = v.transpose(block), columns, rows
+            inside = v.mask(columns, 0)
+            for x, row in reversed(list(zip(block, v.clamped_rows(target, out_row, rows, SIDE), strict=True))):
+                v.masked_store(x, row, inside)
+            return context.get_dummy_value()
+
+        return types.void(source, pair, out, pair, pair), codegen
+
+    return copy
+
+
+copy_block, transpose_block = _block_copier(False), _block_copier(True)
+"""``out[r, c] = source[r, c]``, or ``out[c, r]``, for r < rows <= SIDE and c < columns <= SIDE: ``size = (rows, columns)``.
+
+Places are ``(start, row)`` in flat arrays. Rows past the edge are stored first, over them the last row.
+"""
+
 
 @kernel
-def pack_b(b, b_start, b_row, b_column, depth, columns, width, packed, packed_start):
-    """Panels of ``width`` columns, one after the other; in a panel the rows p follow each other; the last one is padded with 0.
+def copy_matrix(source, source_at, out, out_at, rows, columns, transposes):
+    """``out[r, c] = source[r, c]``, or ``out[c, r]`` when it transposes."""
+    start, row = source_at
+    out_start, out_row = out_at
+    for r in range(0, rows, SIDE):
+        for c in range(0, columns, SIDE):
+            size = (min(SIDE, rows - r), min(SIDE, columns - c))
+            if transposes:
+                transpose_block(source, (start + r * row + c, row), out, (out_start + c * out_row + r, out_row), size)
+            else:
+                copy_block(source, (start + r * row + c, row), out, (out_start + r * out_row + c, out_row), size)
 
-    b[p, j], at ``b_start + p * b_row + j * b_column``, goes to ``(j // width) * width * depth + p * width + j % width``.
+
+@kernel
+def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transposes):
+    """`copy_matrix`, element by element."""
+    for r in range(rows):
+        for c in range(columns):
+            place = c * out_at[1] + r if transposes else r * out_at[1] + c
+            out[out_at[0] + place] = source[source_at[0] + r * source_at[1] + c]
+
+
+_copy = copy_matrix if TILE.masks else copy_matrix_plainly
+
+
+@kernel
+def pack(source, start, term, item, terms, items, width, packed, packed_start):
+    """Panels of ``width`` items, one after the other; in a panel the terms follow each other.
+
+    For b an item is a column, for a it is a row. Term p of item j, at ``start + p * term + j * item``, where one of the two
+    distances is 1, goes to ``(j // width) * width * terms + p * width + j % width``. Places of missing items are left as they
+    are: whatever the micro-kernel makes of them, it does not store.
     """
-    zero = b.dtype.type(0)
     panel = 0
-    while panel < columns:
-        inside = min(width, columns - panel)
-        to = packed_start + panel * depth
-        start = b_start + panel * b_column
-        if b_column == 1:
-            for p in range(depth):
-                for j in range(inside):
-                    packed[to + p * width + j] = b[start + p * b_row + j]
+    while panel < items:
+        inside = min(width, items - panel)
+        place = (packed_start + panel * terms, width)
+        if item == 1:
+            _copy(source, (start + panel, term), packed, place, terms, inside, False)
         else:
-            for j in range(inside):
-                for p in range(depth):
-                    packed[to + p * width + j] = b[start + p * b_row + j * b_column]
-        if inside < width:
-            for p in range(depth):
-                for j in range(inside, width):
-                    packed[to + p * width + j] = zero
+            _copy(source, (start + panel * item, item), packed, place, inside, terms, True)
         panel += width
-
-
-@kernel
-def pack_a(a, a_start, a_row, a_column, rows, depth, height, packed, packed_start):
-    """Panels of ``height`` rows; in a panel the columns p follow each other. The last panel's missing rows are left out.
-
-    a[i, p], at ``a_start + i * a_row + p * a_column``, goes to ``(i // height) * height * depth + p * height + i % height``.
-    """
-    panel = 0
-    while panel < rows:
-        inside = min(height, rows - panel)
-        to = packed_start + panel * depth
-        start = a_start + panel * a_row
-        for p in range(depth):
-            for i in range(inside):
-                packed[to + p * height + i] = a[start + i * a_row + p * a_column]
-        panel += height

@@ -1,0 +1,119 @@
+"""What matmul needs below Numba's language: vectors, and flat views of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
+
+from fastnn_kernels.cpu.matmul.blocking import tile_of
+from fastnn_kernels.cpu.options import OPTIONS
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+TILE = tile_of(*cpu_target.target_context.codegen().magic_tuple()[::2])
+"""The tile for what Numba compiles for, which is not always what the host can."""
+
+
+def tile_columns(array):
+    """Columns of a tile of the array's dtype: a constant to the compiler."""
+    return TILE.columns(array.itemsize)
+
+
+@overload(tile_columns, jit_options=OPTIONS)
+def _tile_columns(array):
+    columns = TILE.columns(array.dtype.bitwidth // 8)
+    return lambda array: columns
+
+
+def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> Any:
+    """Pointer to element ``start`` of a flat array."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [start])
+
+
+@intrinsic
+def flat(typingctx: Any, array: Any) -> Any:
+    """The same memory as a 1-D array, without counting references."""
+    flat_type = types.Array(array.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        old = context.make_array(array)(context, builder, args[0])
+        new = context.make_array(flat_type)(context, builder)
+        populate_array(new, data=old.data, shape=[old.nitems], strides=[old.itemsize], itemsize=old.itemsize, meminfo=None)
+        return new._getvalue()
+
+    return flat_type(array), codegen
+
+
+class Vectors:
+    """Emits the vector operations of one element type."""
+
+    def __init__(self, builder: Any, element: Any, vector_bytes: int) -> None:
+        self.builder = builder
+        self.align = 4 if isinstance(element, ir.FloatType) else 8
+        self.lanes = lanes = vector_bytes // self.align
+        self.type = ir.VectorType(element, lanes)
+        self.suffix = f"v{lanes}f{8 * self.align}"
+        self.zero = ir.Constant(self.type, None)
+
+    def call(self, name: str, result: Any, *args: Any) -> Any:
+        function_type = ir.FunctionType(result, [arg.type for arg in args])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function_type, f"llvm.{name}"), args)
+
+    def spread(self, scalar: Any) -> Any:
+        """The scalar in every lane."""
+        vector = ir.VectorType(scalar.type, self.lanes)
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, I32(0))
+        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
+
+    def mask(self, columns: Any, first: int) -> Any:
+        """Lanes whose column ``first + lane`` is below ``columns``."""
+        places = ir.Constant(ir.VectorType(I32, self.lanes), list(range(first, first + self.lanes)))
+        return self.builder.icmp_signed("<", places, self.spread(self.builder.trunc(columns, I32)))
+
+    def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
+        return self.call(f"fmuladd.{self.suffix}", self.type, x, y, z)
+
+    def load(self, pointer: Any) -> Any:
+        return self.builder.load(self.builder.bitcast(pointer, self.type.as_pointer()), align=self.align)
+
+    def masked_load(self, pointer: Any, mask: Any) -> Any:
+        place = self.builder.bitcast(pointer, self.type.as_pointer())
+        return self.call(f"masked.load.{self.suffix}.p0", self.type, place, I32(self.align), mask, self.zero)
+
+    def masked_store(self, value: Any, pointer: Any, mask: Any) -> None:
+        place = self.builder.bitcast(pointer, self.type.as_pointer())
+        self.call(f"masked.store.{self.suffix}.p0", ir.VoidType(), value, place, I32(self.align), mask)
+
+    def relu(self, x: Any, slope: Any) -> Any:
+        """x where x > 0 or NaN, else slope * x; with a slope of 0 it is 0, at -inf too."""
+        flat_below = self.builder.fcmp_ordered("==", slope, self.zero)
+        below = self.builder.select(flat_below, self.zero, self.builder.fmul(slope, x))
+        return self.builder.select(self.builder.fcmp_ordered("<=", x, self.zero), below, x)
+
+    def clamped_rows(self, pointer: Any, row: Any, rows: Any, count: int) -> list[Any]:
+        """Pointers to ``count`` rows that lie ``row`` elements apart; those past the edge are the last row's."""
+        builder, last = self.builder, self.builder.sub(rows, I64(1))
+        pointers = [pointer]
+        for i in range(1, count):
+            inside = builder.icmp_signed("<", I64(i), rows)
+            pointers.append(builder.gep(pointer, [builder.mul(row, builder.select(inside, I64(i), last))]))
+        return pointers
+
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """``lanes`` vectors of ``lanes``, transposed: log2(lanes) rounds of interleaving the halves."""
+        half, order = self.lanes // 2, [lane + self.lanes * place for lane in range(self.lanes) for place in (0, 1)]
+        low, high = order[: self.lanes], order[self.lanes :]
+        for _ in range(half.bit_length()):
+            pairs = list(zip(rows[:half], rows[half:], strict=True))
+            rows = [self._interleave(*pair, part) for pair in pairs for part in (low, high)]
+        return rows
+
+    def _interleave(self, x: Any, y: Any, order: list[int]) -> Any:
+        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, self.lanes), order))

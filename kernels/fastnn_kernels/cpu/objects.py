@@ -68,6 +68,7 @@ def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, in
 
 
 def _load(units: list[str], progress: Progress | None) -> None:
+    engine = _new_engine()  # from here on LLVM knows the functions of this process
     directory = _directory()
     digests = unit_digests(units, directory)
     objects = {unit: _read(directory, unit, digests[unit]) for unit in units}
@@ -79,7 +80,7 @@ def _load(units: list[str], progress: Progress | None) -> None:
         _write(directory, unit, digests[unit], objects[unit])
     if progress and missing:
         progress(len(missing), len(missing), "")
-    _link(objects)
+    _link(engine, objects)
     _report.directory = directory
     _report.cached += [unit for unit in units if unit not in missing]
 
@@ -104,11 +105,14 @@ def sound(data: bytes, unit: str) -> bool:
     return symbol(unit) in defined and needed <= ALLOWED_SYMBOLS and all(map(llvm.address_of_symbol, needed))
 
 
-def _link(objects: dict[str, bytes]) -> None:
+def _new_engine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def _link(engine: Any, objects: dict[str, bytes]) -> None:
     for data in objects.values():
         engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(data))
     engine.finalize_object()

@@ -193,6 +193,8 @@ def advance(value):
     return value + STRIDE
 """
 BATCHES = """
+import math
+
 from fastnn_kernels.cpu.helper import advance
 from fastnn_kernels.cpu.options import kernel
 
@@ -200,7 +202,7 @@ from fastnn_kernels.cpu.options import kernel
 @kernel
 def next_batch(control, batch, worker, workers):
     control[0] = advance(control[0])
-    control[1] = batch
+    control[1] = math.pow(float(batch), float(control[0]))  # a function that its object takes from this process
 """
 
 
@@ -239,8 +241,8 @@ def test_processes(package, tmp_path):
         assert finish(process).startswith("1 5 0 ")
     assert finish(start(package, cache)) == "1 5 0 [] False"
     helper = package / "fastnn_kernels" / "cpu" / "helper.py"
-    helper.write_text(HELPER.replace("STRIDE = 1", "STRIDE = 300"))
-    assert finish(start(package, cache)) == "300 5 0 ['next_batch'] True"
+    helper.write_text(HELPER.replace("STRIDE = 1", "STRIDE = 2"))
+    assert finish(start(package, cache)) == "2 25 0 ['next_batch'] True"
     helper.write_text(HELPER)
     assert finish(start(package, cache)) == "1 5 0 [] False"
 

@@ -37,6 +37,8 @@ def loss_cases() -> Iterator[tuple[str, str, str, dict[str, Any], bool]]:
         yield name, "values", "values_target", {}, False
         yield name, "values", "values_target", {}, True
         yield name, "values", "values_target", {"reduction": "mean_with_sample_weight"}, True
+    for name, target in CROSS_ENTROPIES.items():
+        yield name, "saturated", target, {}, True
     for (name, target), prediction in itertools.product(CROSS_ENTROPIES.items(), ("logits", "probabilities")):
         logits = {"from_logits": prediction == "logits"}
         other = {"ignore_class": 2} if target == "labels" else {"label_smoothing": 0.2}
@@ -83,13 +85,14 @@ def short(values: Any) -> Any:
 
 
 def small_data() -> dict[str, np.ndarray]:
-    """Five rows of three classes; the probabilities do not quite add up to 1."""
+    """Five rows of three classes; the probabilities do not quite add up to 1, the saturated ones are clipped."""
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.ones(3) * 2, 5)
     labels = np.array([2, 0, 1, 0, 2])
     return {
         "logits": (rng.normal(size=(5, 3)) * 2).round(3),
         "probabilities": probabilities.round(3),
+        "saturated": np.array([[0.0, 0.0, 1.0], [0.0, 0.5, 1.0], [0.3, 0.4, 0.3], [1e-9, 1.0, 0.25], [0.25, 0.0, 0.0]]),
         "values": rng.normal(size=(5, 3)).round(3),
         "values_target": rng.normal(size=(5, 3)).round(3),
         "labels": labels,

@@ -33,7 +33,9 @@ DEFAULTS = {"ignore_class": NO_CLASS, "label_smoothing": 0.0, "threshold": 0.5, 
 def title(case: dict[str, Any]) -> str:
     """A test's name."""
     arguments = [f"{name}={value}" for name, value in case["arguments"].items()]
-    return "-".join([case.get("loss") or case["metric"], *arguments, "weighted" if case["sample_weight"] else "unweighted"])
+    return "-".join(
+        [case.get("loss") or case["metric"], case["prediction"], *arguments, "weighted" if case["sample_weight"] else "unweighted"]
+    )
 
 
 def arrays(case: dict[str, Any], data: dict[str, Any]) -> tuple[NDArray, NDArray, NDArray | None]:

@@ -77,6 +77,10 @@ class Variable:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.array, dtype=dtype)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has an array of its own, in no arena."""
+        return {**self.__dict__, "in_arena": False}
+
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self.array!r}>"
 

@@ -1,0 +1,22 @@
+"""Layers. The names of ``keras.layers``."""
+
+from fastnn.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from fastnn.layers.base import Layer
+from fastnn.layers.dense import Dense
+from fastnn.layers.flatten import Flatten
+from fastnn.layers.input import Input, InputLayer
+from fastnn.layers.registry import deserialize, serialize
+
+__all__ = [
+    "Activation",
+    "Dense",
+    "Flatten",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LeakyReLU",
+    "ReLU",
+    "Softmax",
+    "deserialize",
+    "serialize",
+]

@@ -1,0 +1,7 @@
+"""Models. The names of ``keras.models``."""
+
+from fastnn.models.configuration import clone_model
+from fastnn.models.model import Model
+from fastnn.models.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "clone_model"]

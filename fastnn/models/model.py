@@ -1,0 +1,324 @@
+"""Model: a graph of layers that can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastnn.errors import near_matches
+from fastnn.keras_tensor import KerasTensor, Shape, tensors_of
+from fastnn.layers.base import Layer, count_params
+from fastnn.layers.input import Input
+from fastnn.models import configuration
+from fastnn.models.graph import Graph
+from fastnn.naming import unique_name
+from fastnn.training.trainer import Trainer
+from fastnn.variables import Variable
+
+if TYPE_CHECKING:
+    from fastnn.lowering.builder import Builder, Tensor
+
+
+class Model(Trainer, Layer):
+    """A model: any directed graph of layers from ``inputs`` to ``outputs``; itself a layer.
+
+    Parameters
+    ----------
+    inputs : KerasTensor, or a list, tuple or dict of them
+        Made by `fastnn.Input`, or the output of any layer.
+    outputs : KerasTensor, or a list, tuple or dict of them
+        What calling layers on the inputs returned.
+    name : str, optional
+        By default ``functional``, ``functional_1``, ...
+    trainable : bool
+        False freezes every layer.
+    **kwargs
+        Those of `Layer`.
+
+    A class of your own may instead define ``call(self, inputs)`` with layers made in its ``__init__``: the graph is what
+    ``call`` does to a tensor.
+
+    Raises
+    ------
+    ValueError
+        If an output does not follow from the inputs, two layers have one name, or weights have different dtypes.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Dense
+    >>> x = Input((3,))
+    >>> model = Model(x, Dense(2)(Dense(4, activation="tanh")(x)))
+    >>> model.output_shape, model.count_params()
+    ((None, 2), 26)
+    """
+
+    graph: Graph | None = None
+    """The nodes in topological order; None while the input's shape is not known."""
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, *, trainable: bool = True, **kwargs: Any
+    ) -> None:
+        if (inputs is None) != (outputs is None):
+            raise ValueError("Model needs both inputs= and outputs=")
+        if name is None and type(self) is Model:
+            name = unique_name("functional")
+        super().__init__(name=name, trainable=trainable, **kwargs)
+        self._input_keys: tuple[str, ...] | None = None
+        self._output_keys: tuple[str, ...] | None = None
+        self._output_is_list = False
+        if inputs is not None:
+            self._set_graph(inputs, outputs)
+        elif type(self) is Model:
+            raise ValueError("Model needs inputs= and outputs=; for a stack of layers write Sequential([...])")
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        self.graph = Graph(_given_tensors("inputs", inputs), _given_tensors("outputs", outputs))
+        self._input_keys = tuple(inputs) if isinstance(inputs, dict) else None
+        self._output_keys = tuple(outputs) if isinstance(outputs, dict) else None
+        self._output_is_list = isinstance(outputs, list | tuple)
+        self.dtype = _common_dtype(self.graph.layers, self.dtype)
+        self.built = True
+        if not self._trainable:
+            self.trainable = False
+
+    # -- structure -------------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, those furthest from the outputs first."""
+        return [] if self.graph is None else list(self.graph.layers)
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """What the model is fed."""
+        return list(self._known_graph("inputs").inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """What the model returns."""
+        return list(self._known_graph("outputs").outputs)
+
+    @property
+    def input(self) -> Any:
+        """The model's own input, or a list of them."""
+        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
+
+    @property
+    def output(self) -> Any:
+        """The model's own output, or a list of them."""
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input, the batch as None; a list of shapes when there are several."""
+        shapes = [tensor.shape for tensor in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, the batch as None; a list of shapes when there are several."""
+        shapes = [tensor.shape for tensor in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def input_names(self) -> list[str]:
+        """A name for each input: the key, if they were given as a dict, else the input layer's."""
+        return list(self._input_keys) if self._input_keys else _unique([_origin(tensor) for tensor in self.inputs])
+
+    @property
+    def output_names(self) -> list[str]:
+        """A name for each output: the key, if they were given as a dict, else the layer's that made it."""
+        return list(self._output_keys) if self._output_keys else _unique([_origin(tensor) for tensor in self.outputs])
+
+    def _known_graph(self, what: str) -> Graph:
+        if self.graph is None:
+            raise AttributeError(
+                f"{type(self).__name__} model {self.name!r} has no defined {what} yet: begin with Input(shape), call "
+                "build((None, features)), or fit it"
+            )
+        return self.graph
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """One of `layers`.
+
+        Parameters
+        ----------
+        name : str, optional
+            The layer's name.
+        index : int, optional
+            Its place in `layers`.
+
+        Raises
+        ------
+        ValueError
+            If both or neither are given, or there is no such layer.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer needs either a name or an index, got name={name!r}, index={index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in layers]
+        close = near_matches(str(name), names, count=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"No such layer: {name}.{meant} Existing layers are: {names}.")
+
+    # -- building and calling --------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights for inputs of ``input_shape``, the batch (None) first; does nothing once built.
+
+        Raises
+        ------
+        ValueError
+            If a size other than the batch is not known.
+        """
+        if self.graph is None:
+            x = Input(batch_shape=input_shape)
+            self._set_graph(x, self.call(x))
+
+    def call(self, inputs: Any) -> Any:
+        """What the model does to its inputs; a class of your own may override it."""
+        return configuration.replay(self._known_graph("inputs"), tensors_of(inputs) or [], self._as_called)
+
+    def _ensure_built(self, shapes: list[Shape]) -> None:
+        if self.graph is None:
+            self.build(shapes[0])
+        expected = [tensor.shape for tensor in self.inputs]
+        if len(shapes) != len(expected):
+            raise ValueError(f"model {self.name!r} has {len(expected)} inputs {self.input_names}, got {len(shapes)}")
+        for name, own, shape in zip(self.input_names, expected, shapes, strict=True):
+            if own[1:] != shape[1:]:
+                raise ValueError(f"input {name!r} of model {self.name!r} has shape {own}, got {shape}")
+
+    def _output_shapes(self, shapes: list[Shape]) -> list[Shape]:
+        return [tensor.shape for tensor in self.outputs]
+
+    def _as_called(self, outputs: list[Any]) -> Any:
+        """``outputs`` in the structure in which the model's were given."""
+        if self._output_keys:
+            return dict(zip(self._output_keys, outputs, strict=True))
+        return list(outputs) if self._output_is_list or len(outputs) > 1 else outputs[0]
+
+    def compute_output_shape(self, input_shape: Any = None) -> Any:
+        """Shape of the output, the batch as None; a list of shapes when there are several."""
+        return self.output_shape
+
+    def lower(self, b: Builder, *inputs: Tensor) -> list[Tensor]:
+        """Emit the rows of every layer."""
+        return self._known_graph("inputs").lower(b, inputs)
+
+    # -- weights ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer; of each its trainable ones first. Shared ones count once."""
+        return list(dict.fromkeys(weight for layer in self.layers for weight in layer.weights))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the model; setting it sets every layer's."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
+        for layer in self.layers:
+            layer.trainable = value
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+        """
+        return super().count_params() if not self.built else count_params(self.weights)
+
+    # -- text and configuration ------------------------------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a table of the layers, their output shapes and how many weights they have.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            Width of the table; by default 88 (108 with the column "Connected to"), or what the terminal has.
+        positions : sequence of float, optional
+            Where each column ends, as a fraction of the width.
+        print_fn : callable, optional
+            Gets the whole text; by default it is printed.
+        expand_nested : bool
+            Whether the layers of models inside are listed too.
+        show_trainable : bool
+            Whether a column says which layers are trained.
+        layer_range : (str, str), optional
+            Names, or patterns, of the first and the last layer to list.
+
+        Raises
+        ------
+        ValueError
+            If the table would be too narrow, or no layer matches ``layer_range``.
+        """
+        from fastnn.models.summary import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers and how they are connected, without the weights.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+        """
+        if self.graph is None:
+            raise ValueError(f"model {self.name!r} has no configuration before it is built: call it on data first")
+        return {"name": self.name, "trainable": self.trainable, **configuration.of_graph(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A model made from what `get_config` returned; its weights are new."""
+        inputs, outputs = configuration.to_tensors(config, custom_objects)
+        return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+def _given_tensors(what: str, value: Any) -> list[KerasTensor]:
+    tensors = tensors_of(value)
+    if tensors is None or not all(isinstance(tensor, KerasTensor) for tensor in tensors):
+        raise ValueError(
+            f"`{what}` of a Model must be what Input(shape) or a call of a layer returned, or a list or dict of such; got {value!r}"
+        )
+    return tensors
+
+
+def _common_dtype(layers: Sequence[Layer], default: str) -> str:
+    """The dtype of the weights; without weights that of the layers."""
+    owners = {weight.dtype: layer.name for layer in layers for weight in layer.weights}
+    if len(owners) > 1:
+        which = ", ".join(f"{name!r} has {dtype}" for dtype, name in owners.items())
+        raise ValueError(f"all weights of a model must have one dtype, but {which}: give the layers the same dtype=")
+    return next(iter(owners), default)
+
+
+def _origin(tensor: KerasTensor) -> str:
+    return tensor.node.layer.name if tensor.node is not None else tensor.name
+
+
+def _unique(names: list[str]) -> list[str]:
+    """``names`` with a number added to those that came before."""
+    return [name if name not in names[:place] else f"{name}_{names[:place].count(name)}" for place, name in enumerate(names)]

@@ -1,0 +1,10 @@
+"""Optimizers. The names of ``keras.optimizers``."""
+
+from fastnn.optimizers.adagrad import Adagrad
+from fastnn.optimizers.adam import Adam
+from fastnn.optimizers.base import Optimizer
+from fastnn.optimizers.registry import deserialize, get, serialize
+from fastnn.optimizers.rmsprop import RMSprop
+from fastnn.optimizers.sgd import SGD
+
+__all__ = ["SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]

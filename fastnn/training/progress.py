@@ -185,6 +185,11 @@ class ProgressLogger(Callback):
         if self.bar is not None and step < self.bar.steps and self.bar.due():
             self.bar.update(step, values())
 
+    def tick_test(self, step: int, values: Callable[[], Mapping[str, float]]) -> None:
+        """`tick` of ``evaluate``; the validation in ``fit`` is silent."""
+        if not self._in_fit:
+            self.tick(step, values)
+
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._finish(logs)
 

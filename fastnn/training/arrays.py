@@ -1,0 +1,127 @@
+"""Anything a user holds numbers in becomes a NumPy array, or an error that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMERIC = "biuf"
+"""Kinds of dtype that are numbers: bool, int, unsigned, float."""
+
+CHUNK = 1 << 16
+"""Rows looked at together when a value that is not finite is searched for."""
+
+_ADVICE = {
+    "U": "Turn text into numbers first, for example with pandas.get_dummies or, for text that holds numbers, {name}.astype(float).",
+    "O": "Give every column a number type: {name}.astype(float), or pandas.to_numeric; drop or encode columns of text.",
+    "M": "Turn dates into numbers first, for example days since the first one.",
+    "c": "Split complex numbers into real and imaginary columns.",
+}
+
+NAME_LABELS = "Number the classes first: classes, {name} = np.unique({name}, return_inverse=True)"
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """``value`` as an array of numbers with at least one axis and one sample; ``name`` is the argument's.
+
+    Raises
+    ------
+    ValueError
+        For None, iterators, ragged lists, text, objects, dates, complex and single numbers, and no samples.
+    """
+    array = value if type(value) is np.ndarray else _convert(value, name)
+    if array.dtype.kind not in NUMERIC:
+        raise ValueError(_dtype_error(array, name))
+    if array.ndim == 0:
+        raise ValueError(f"{name} is a single number, {array}; it needs one entry per sample, such as np.array([{array}])")
+    return array
+
+
+def column_names(value: Any) -> list[str] | None:
+    """The names of a data frame's columns, None for anything else."""
+    columns = getattr(value, "columns", None)
+    return None if columns is None or not hasattr(value, "to_numpy") else [str(column) for column in columns]
+
+
+def _convert(value: Any, name: str) -> NDArray[Any]:
+    if value is None:
+        raise ValueError(f"{name} is None; it needs an array with one entry per sample")
+    if hasattr(value, "to_numpy"):
+        return _from_frame(value, name)
+    if hasattr(value, "toarray"):
+        raise ValueError(f"{name} is a sparse {type(value).__name__}; write {name}.toarray()")
+    if not hasattr(value, "__array__") and not isinstance(value, list | tuple | int | float):
+        raise ValueError(
+            f"{name} is of type {type(value).__name__}; it needs an array, a data frame or a list. "
+            "Collect what an iterator or a data set yields into one array first"
+        )
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is a list whose entries differ in length or shape, so it is no array: {error}") from None
+
+
+def _from_frame(value: Any, name: str) -> NDArray[Any]:
+    """A data frame or series; columns of different number types meet in float64, missing values become NaN."""
+    array = np.asarray(value.to_numpy())
+    if array.dtype != object:
+        return array
+    columns = column_names(value)
+    dtypes = [value.dtype] if columns is None else list(value.dtypes)
+    for place, dtype in enumerate(dtypes):
+        if getattr(dtype, "kind", "O") not in NUMERIC:
+            where = name if columns is None else f"column {columns[place]!r} of {name}"
+            advice = NAME_LABELS if name.startswith("y") else _ADVICE["O"]
+            raise ValueError(f"{where} is of type {dtype}, not numbers. {advice.format(name=name)}")
+    return value.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _dtype_error(array: NDArray[Any], name: str) -> str:
+    kind = {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
+    shown = f"{name} has dtype {array.dtype}, not numbers"
+    if array.size:
+        shown += f" (its first entry is {array.flat[0]!r})"
+    text = kind == "U" or (kind == "O" and array.size and isinstance(array.flat[0], str))
+    advice = NAME_LABELS if text and name.startswith("y") else _ADVICE.get(kind, _ADVICE["O"])
+    return f"{shown}. {advice.format(name=name)}"
+
+
+def cast(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """``array`` as C-contiguous ``dtype``; the same object when it already is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype)
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether every value is finite, in one pass; a sum that overflows is looked at again."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum())) or first_not_finite(array) is None
+
+
+def first_not_finite(array: NDArray[Any]) -> tuple[int, ...] | None:
+    """The index of the first value that is NaN or infinite."""
+    for start in range(0, len(array), CHUNK):
+        bad = np.argwhere(~np.isfinite(array[start : start + CHUNK]))
+        if len(bad):
+            return (int(bad[0][0]) + start, *map(int, bad[0][1:]))
+    return None
+
+
+def check_finite(array: NDArray[Any], name: str, columns: list[str] | None = None) -> None:
+    """Raise ValueError naming the first row and column that hold NaN or inf."""
+    if is_finite(array):
+        return
+    place = first_not_finite(array)
+    assert place is not None
+    where = f"row {place[0]}"
+    if len(place) > 1:
+        title = f" ({columns[place[1]]!r})" if columns and len(place) == 2 and place[1] < len(columns) else ""
+        where += f", column {', '.join(map(str, place[1:]))}{title}"
+    raise ValueError(
+        f"{name} holds {array[place]} in {where} (counted from 0, as {array.dtype}). Drop or fill such rows, for example with "
+        f"DataFrame.dropna() or np.nan_to_num({name}); fit(..., check_finite=False) lets them pass"
+    )

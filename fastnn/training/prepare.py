@@ -1,0 +1,185 @@
+"""From a model and what a user passes to a method: the model's runtime, its resolved heads, and checked samples."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from fastnn import config
+from fastnn.training.arrays import as_array, cast, check_finite, column_names
+from fastnn.training.data import Samples, check_lengths, input_array, separate, target_slots
+from fastnn.training.runtime import Runtime
+from fastnn.training.spec import Resolved
+from fastnn.training.weights import class_weights, sample_weights
+
+if TYPE_CHECKING:
+    from fastnn.models import Model
+
+DEFAULT_BATCH = 32
+
+
+def integer(name: str, value: Any, least: int) -> int:
+    """``value`` as an int of at least ``least``; ValueError otherwise."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return number
+
+
+def batch_size_of(value: Any, name: str = "batch_size") -> int:
+    """The batch size, 32 for None."""
+    return DEFAULT_BATCH if value is None else integer(name, value, 1)
+
+
+def verbosity(value: Any) -> int:
+    """0, 1 or 2; 'auto' is 1."""
+    if value == "auto":
+        return 1
+    if value not in (0, 1, 2):
+        raise ValueError(f"verbose must be 0 (silent), 1 (a bar), 2 (a line an epoch) or 'auto', got {value!r}")
+    return int(value)
+
+
+def require_compiled(model: Model) -> None:
+    """Raise ValueError unless ``compile`` has been called."""
+    if not model.compiled:
+        raise ValueError("You must call `compile()` before using the model, such as model.compile('adam', 'mse').")
+
+
+def runtime_of(model: Model) -> Runtime:
+    """The model's runtime: a new one after its graph, its device or what is trained has changed."""
+    runtime = model._runtime
+    graph = model.graph
+    if runtime is None or not runtime.fits(graph):
+        runtime = Runtime(model._device or config.device(), graph, model.weights, model.dtype)
+        model._runtime, model._resolved = runtime, None
+    return runtime
+
+
+def raw_inputs(model: Model, x: Any) -> tuple[list[Any], list[NDArray[Any]], list[str]]:
+    """The inputs as the user gave them, as arrays of numbers, and their names for errors."""
+    raw, names = separate(x, model.input_names if model.built else ["x"], "x")
+    return raw, [as_array(value, name) for value, name in zip(raw, names, strict=True)], names
+
+
+def build_for(model: Model, arrays: Sequence[NDArray[Any]]) -> None:
+    """Build a model that has not seen data yet."""
+    if not model.built:
+        shape = arrays[0].shape[1:] or (1,)
+        model.build((None, *shape))
+
+
+def fit_inputs(runtime: Runtime, arrays: Sequence[NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The input slots ``x0``, ``x1``, ..."""
+    slots = {}
+    for number, (array, shape, name) in enumerate(zip(arrays, runtime.input_shapes, names, strict=True)):
+        slots[f"x{number}"] = cast(input_array(array, shape, name), runtime.dtype)
+    return slots
+
+
+def prepare(
+    model: Model,
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    *,
+    finite: bool = True,
+    prefix: str = "",
+) -> tuple[Runtime, Resolved, Samples]:
+    """Everything a run needs, checked before anything of the model changes but that it is built.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what came and what would do.
+    """
+    raw_x, arrays_x, names_x = raw_inputs(model, x)
+    names_x = [prefix + name for name in names_x]
+    outputs = model.output_names if model.built else ["y"]
+    raw_y, names_y = separate(y, outputs, "y") if y is not None or len(outputs) == 1 else ([None] * len(outputs), outputs)
+    arrays_y = [as_array(value, name) for value, name in zip(raw_y, names_y, strict=True)]
+    names_y = [prefix + name for name in names_y]
+    count = check_lengths(dict(zip([*names_x, *names_y], [*arrays_x, *arrays_y], strict=True)))
+    build_for(model, arrays_x)
+    runtime = runtime_of(model)
+    slots = fit_inputs(runtime, arrays_x, names_x)
+    resolved = model._resolved
+    if resolved is None:
+        shapes = [array.shape[1:] for array in arrays_y]
+        resolved = model._compiled.resolve(model.output_names, runtime.output_shapes, shapes)
+    for number, (array, target) in enumerate(zip(arrays_y, resolved.targets(names_y), strict=True)):
+        slots |= target_slots(array, target, number, runtime.dtype, finite)
+    if finite:
+        for value, array, name in zip(raw_x, slots.values(), names_x, strict=False):
+            check_finite(array, name, column_names(value))
+    slots |= _weight_slots(runtime, model.output_names, sample_weight, class_weight, arrays_y, count)
+    model._resolved = resolved
+    return runtime, resolved, Samples(count, slots)
+
+
+def _weight_slots(
+    runtime: Runtime, outputs: Sequence[str], sample_weight: Any, class_weight: Any, y: Sequence[NDArray[Any]], count: int
+) -> dict[str, NDArray[Any]]:
+    """The slots ``w0``, ``w1``, ...; none without weights."""
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
+        if len(outputs) > 1:
+            raise ValueError(f"class_weight is for models with one output, this one has {list(outputs)}; use sample_weight")
+        sample_weight = class_weights(class_weight, y[0], runtime.dtype)
+    if sample_weight is None:
+        return {}
+    spread = len(outputs) > 1 and isinstance(sample_weight, list | tuple | Mapping)
+    values = separate(sample_weight, outputs, "sample_weight")[0] if spread else [sample_weight] * len(outputs)
+    return {
+        f"w{number}": sample_weights(value, count, shape[:-1], runtime.dtype)
+        for number, (value, shape) in enumerate(zip(values, runtime.output_shapes, strict=True))
+    }
+
+
+def split(samples: Samples, validation_split: float, *, weighted: bool) -> tuple[Samples, Samples]:
+    """The first samples for training, the last ones for validation: ``floor(n * (1 - validation_split))`` of them come first.
+
+    ``weighted``: whether the weights are the user's own; those of classes are for training alone.
+    """
+    if not 0 < validation_split < 1:
+        raise ValueError(f"validation_split must be between 0 and 1, got {validation_split!r}")
+    at = math.floor(samples.count * (1 - validation_split))
+    if at in (0, samples.count):
+        raise ValueError(
+            f"Training data contains {samples.count} samples, which is not sufficient to split it into a validation and training "
+            f"set as specified by `validation_split={validation_split}`. Either provide more data, or a different value for the "
+            "`validation_split` argument."
+        )
+    held_back = samples.part(at, samples.count)
+    return samples.part(0, at), held_back if weighted else held_back.unweighted()
+
+
+def validation_samples(model: Model, data: Any, finite: bool) -> Samples:
+    """The samples of ``validation_data``: (x, y) or (x, y, sample_weight)."""
+    if not isinstance(data, list | tuple) or len(data) not in (2, 3):
+        came = f"{len(data)} of them" if isinstance(data, list | tuple) else f"a {type(data).__name__}"
+        raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {came}")
+    return prepare(model, *data, finite=finite, prefix="validation_data's ")[2]
+
+
+def validation_epochs(frequency: Any) -> Callable[[int], bool]:
+    """Whether to validate after an epoch, counted from 0."""
+    if isinstance(frequency, Iterable):
+        chosen = {integer("validation_freq", epoch, 1) for epoch in frequency}
+        return lambda epoch: epoch + 1 in chosen
+    every = integer("validation_freq", frequency, 1)
+    return lambda epoch: (epoch + 1) % every == 0
+
+
+def capacity(count: int) -> int:
+    """The batch size of a session for single batches of about ``count`` samples: a power of two, so that few sessions are made."""
+    return max(DEFAULT_BATCH, 1 << (count - 1).bit_length())

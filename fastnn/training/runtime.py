@@ -1,0 +1,138 @@
+"""The programs of one compiled model, and the sessions that run them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastnn_kernels.system import at_fork
+from numpy.typing import NDArray
+
+from fastnn.engine import select
+from fastnn.engine.base import Progress
+from fastnn.engine.session import Session
+from fastnn.lowering.heads import Head
+from fastnn.lowering.programs import lower
+from fastnn.program import Program
+from fastnn.variables import place_in_arena
+
+if TYPE_CHECKING:
+    from fastnn.models.graph import Graph
+    from fastnn.optimizers.base import Optimizer
+    from fastnn.variables import Variable
+
+IDLE_SESSIONS = 16
+"""Sessions that wait for the next call, of one program and batch size."""
+
+IDLE_BATCH = 4096
+"""A session for larger batches than this is let go after its call, with its memory."""
+
+Key = tuple[str, bool]
+
+_lowering = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _lowering
+    _lowering = threading.RLock()
+
+
+at_fork(after_in_child=_renew_lock)
+
+
+class Runtime:
+    """Programs by kind, sessions by program and batch size, for one graph with its heads on one device.
+
+    Parameters
+    ----------
+    device : str
+        Name of the engine.
+    graph : Graph
+        The model's nodes.
+    variables : sequence of Variable
+        The model's weights, in order.
+    dtype : str
+        Of the programs.
+    """
+
+    def __init__(self, device: str, graph: Graph, variables: Sequence[Variable], dtype: str) -> None:
+        self.engine, self.device = select.get(device), device
+        self.graph, self.variables, self.dtype = graph, list(variables), dtype
+        self.trainable = tuple(variable.trainable for variable in self.variables)
+        with _lowering:
+            place_in_arena(self.variables)
+        self.input_shapes = [tuple(tensor.shape[1:]) for tensor in graph.inputs]
+        self.output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
+        self.programs: dict[Key, Program] = {}
+        self._slots: NDArray[Any] | None = None
+        self._idle: dict[tuple[Key, int], list[Session]] = {}
+
+    def fits(self, graph: Graph | None) -> bool:
+        """Whether the runtime still is that of ``graph``, with the same weights being trained."""
+        return graph is self.graph and all(
+            variable.trainable == flag for variable, flag in zip(self.variables, self.trainable, strict=True)
+        )
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # addresses mean nothing to a copy of the model or in another process: there it is None, and made anew on demand
+        return type(None), ()
+
+    def program(
+        self,
+        kind: str,
+        weighted: bool = False,
+        heads: Sequence[Head] = (),
+        optimizer: Optimizer | None = None,
+        progress: Progress | None = None,
+    ) -> Program:
+        """The program of ``kind``, lowered and its kernels compiled on first use."""
+        found = self.programs.get((kind, weighted))
+        if found is not None:
+            return found
+        with _lowering:
+            if (kind, weighted) not in self.programs:
+                program = lower(
+                    self.graph,
+                    kind,
+                    dtype=self.dtype,
+                    variables=self.variables,
+                    heads=heads,
+                    optimizer=optimizer,
+                    weighted=weighted,
+                )
+                self.engine.prepare([program], progress)
+                self.programs[kind, weighted] = program
+            return self.programs[kind, weighted]
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Lay out the state of ``optimizer`` for the weights; what was made for another one, or another layout, is dropped."""
+        if self._slots is None or getattr(optimizer, "slots", None) is not self._slots:
+            optimizer.build(self.variables)
+            self._slots = optimizer.slots
+            self.forget("train")
+
+    def forget(self, *kinds: str) -> None:
+        """Drop the programs of ``kinds`` and their sessions."""
+        self.programs = {key: program for key, program in self.programs.items() if key[0] not in kinds}
+        self._idle = {key: sessions for key, sessions in self._idle.items() if key[0][0] not in kinds}
+
+    @contextmanager
+    def session(self, kind: str, batch: int, weighted: bool = False) -> Iterator[Session]:
+        """A session of a program that `program` has made, the caller's own in the block; after an error it is not used again."""
+        key = (kind, weighted), batch
+        idle = self._idle.setdefault(key, [])
+        try:
+            session = idle.pop()  # by one thread alone
+        except IndexError:
+            session = self._new_session(kind, batch, weighted)
+        yield session
+        session.memory.inputs[:] = [None] * len(session.memory.inputs)
+        if len(idle) < IDLE_SESSIONS and batch <= IDLE_BATCH:
+            idle.append(session)
+
+    def _new_session(self, kind: str, batch: int, weighted: bool) -> Session:
+        arrays = [variable.array for variable in self.variables]
+        shared = {"slots": self._slots} if kind == "train" and self._slots is not None else None
+        return Session(self.engine, self.programs[kind, weighted], arrays, batch, shared)

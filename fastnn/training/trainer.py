@@ -1,0 +1,427 @@
+"""Trainer: what a model can do with data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from fastnn import config, optimizers
+from fastnn.engine import select
+from fastnn.engine.session import Session
+from fastnn.tensor import Tensor
+from fastnn.training import fit, prepare
+from fastnn.training.data import Samples
+from fastnn.training.evaluate import Evaluation
+from fastnn.training.hooks import callback_list
+from fastnn.training.predict import GROUP, empty_outputs, forward, predict
+from fastnn.training.progress import CompileProgress
+from fastnn.training.runtime import Runtime
+from fastnn.training.spec import Compiled, Resolved
+
+if TYPE_CHECKING:
+    from fastnn.callbacks import History
+    from fastnn.metrics import Metric
+    from fastnn.optimizers.base import Optimizer
+
+
+class Trainer:
+    """Training, evaluation and prediction; the base of `fastnn.Model`."""
+
+    optimizer: Optimizer | None = None
+    loss: Any = None
+    compiled = False
+    stop_training = False
+    history: History | None = None
+    _compiled = Compiled()
+    _device: str | None = None
+    _runtime: Runtime | None = None
+    _resolved: Resolved | None = None
+
+    # -- compile ---------------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        device: str | None = None,
+    ) -> None:
+        """Say how to train. Keeps the weights; the optimizer's state and the metrics start anew.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            See `fastnn.optimizers`.
+        loss : str, Loss or function, or a list or dict of them, one per output
+            See `fastnn.losses`. ``"crossentropy"`` is the one that fits the output and y.
+        loss_weights : float, list or dict, optional
+            Factors of the outputs' losses in the sum that is minimised.
+        metrics, weighted_metrics : list or dict, optional
+            See `fastnn.metrics`; ``"accuracy"`` is the one that fits the output and y. Only ``weighted_metrics`` see the sample
+            weights. With several outputs: one entry (or list) per output.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted for Keras, without effect: everything is compiled once, and no step returns to Python.
+        device : str, optional
+            ``"cpu"``, or ``"reference"``: plain NumPy in float64. By default `fastnn.config.device`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name or device, or metrics that are no list.
+
+        Examples
+        --------
+        >>> from fastnn import Input, Sequential
+        >>> from fastnn.layers import Dense
+        >>> model = Sequential([Input((3,)), Dense(1)])
+        >>> model.compile("sgd", "mse", metrics=["mae"])
+        """
+        compiled = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        compiled.check()
+        chosen = optimizers.get(optimizer)
+        device = device or config.device()
+        select.get(device)
+        self._compiled, self._device, self._resolved = compiled, device, None
+        self.optimizer, self.loss = chosen, loss
+        if self._runtime is not None and self._runtime.device == device:
+            self._runtime.forget("train", "test", "gradients")
+        else:
+            self._runtime = None
+        self.stop_training = False
+        self.compiled = True
+
+    # -- fit -------------------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        check_finite: bool = True,
+    ) -> History:
+        """Train for a number of epochs; a second call goes on where the first one ended.
+
+        Parameters
+        ----------
+        x : array_like, data frame, or a list or dict of them
+            Inputs (N, ...), of any number type; one per input of the model.
+        y : array_like, data frame, series, or a list or dict of them
+            Targets: class numbers (N,) or (N, 1), or values of the output's shape.
+        batch_size : int, optional
+            Samples a step, from 1 to N; 32 by default. The last batch may be shorter.
+        epochs : int
+            The number of the epoch after which to end.
+        verbose : {0, 1, 2, "auto"}
+            0 silent, 1 a bar, 2 a line an epoch; "auto" is 1.
+        callbacks : Callback or list of them, optional
+            See `fastnn.callbacks`.
+        validation_split : float
+            Fraction of the samples, the last ones, to hold back for validation.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Samples for validation, instead of ``validation_split``.
+        shuffle : bool
+            Whether each epoch takes the samples in a new order; see `fastnn.utils.set_random_seed`.
+        class_weight : dict from class number to weight, optional
+            Weight of a sample's loss by its class; 1 for a class that is not named.
+        sample_weight : array_like (N,), optional
+            Weight of each sample's loss.
+        initial_epoch : int
+            Number of the first epoch.
+        steps_per_epoch : int, optional
+            Steps an epoch, when that is not one pass over the samples.
+        validation_steps : int, optional
+            Steps of the validation, by default one pass.
+        validation_batch_size : int, optional
+            By default ``batch_size``.
+        validation_freq : int or list of int
+            Validate every so many epochs, or after these epochs (counted from 1).
+        check_finite : bool
+            Whether NaN and infinity in x and y are refused.
+
+        Returns
+        -------
+        History
+            ``history.history`` maps each name to one float an epoch.
+
+        Raises
+        ------
+        ValueError
+            When the model is not compiled, or the data does not fit it; before anything is trained.
+        RuntimeError
+            When the model is being trained already.
+
+        Warns
+        -----
+        RuntimeWarning
+            When the loss is no longer finite: in which step, and which layer went first.
+        """
+        prepare.require_compiled(self)
+        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
+        span = range(prepare.integer("initial_epoch", initial_epoch, 0), prepare.integer("epochs", epochs, 0))
+        steps = None if steps_per_epoch is None else prepare.integer("steps_per_epoch", steps_per_epoch, 1)
+        val_batch = (
+            batch if validation_batch_size is None else prepare.batch_size_of(validation_batch_size, "validation_batch_size")
+        )
+        val_steps = None if validation_steps is None else prepare.integer("validation_steps", validation_steps, 1)
+        validates = prepare.validation_epochs(validation_freq)
+        with fit.exclusively(self):
+            runtime, resolved, samples = prepare.prepare(self, x, y, sample_weight, class_weight, finite=check_finite)
+            held_back = None
+            if validation_data is not None:
+                held_back = prepare.validation_samples(self, validation_data, check_finite)
+            elif validation_split:
+                samples, held_back = prepare.split(samples, validation_split, weighted=sample_weight is not None)
+            steps_shown = steps or -(-samples.count // batch)
+            hooks = callback_list(self, callbacks, level, steps_shown, span.stop, history=True)
+            with ExitStack() as sessions:
+                session = sessions.enter_context(self._session("train", batch, samples.weighted, level))
+                training = fit.Training(self, runtime, resolved, samples, session, steps=steps, shuffle=bool(shuffle))
+                validation = None
+                if held_back is not None:
+                    session = sessions.enter_context(self._session("test", val_batch, held_back.weighted, level))
+                    validation = Evaluation(session, resolved, held_back, val_steps)
+                training.run(hooks, span, validation, validates)
+        assert self.history is not None
+        return self.history
+
+    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
+        """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
+        runtime, optimizer = prepare.runtime_of(self), self.optimizer
+        if kind == "train" and optimizer is not None:
+            runtime.attach(optimizer)
+        if (kind, weighted) not in runtime.programs:
+            heads = self._resolved.heads if self._resolved is not None and kind != "predict" else []
+            with closing(CompileProgress(verbose)) as progress:
+                runtime.program(kind, weighted, heads, optimizer, progress)
+        return runtime.session(kind, batch, weighted)
+
+    # -- evaluate and predict --------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on given samples.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight, callbacks
+            As in `fit`.
+        steps : int, optional
+            Batches to look at, by default all.
+        return_dict : bool
+            Whether to return a dict by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics ``[loss, *metrics]`` in the order of `metrics_names`.
+
+        Raises
+        ------
+        ValueError
+            When the model is not compiled, or the data does not fit it.
+        """
+        prepare.require_compiled(self)
+        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
+        limit = None if steps is None else prepare.integer("steps", steps, 1)
+        _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
+        hooks = callback_list(self, callbacks, level, limit or -(-samples.count // batch))
+        with self._session("test", batch, samples.weighted, level) as session:
+            logs = Evaluation(session, resolved, samples, limit).run(hooks)
+        return self._values(resolved, logs, return_dict)
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None, callbacks: Any = None
+    ) -> Any:
+        """The model's outputs for given inputs; builds a model that has not seen data, and needs no ``compile``.
+
+        Parameters
+        ----------
+        x, verbose, callbacks
+            As in `fit`.
+        batch_size : int, optional
+            Samples a step, 32 by default; the result does not depend on it.
+        steps : int, optional
+            Batches to predict, by default all.
+
+        Returns
+        -------
+        ndarray, or a list or dict of them
+            (N, ...) in the model's dtype; (0, ...) for no samples.
+
+        Raises
+        ------
+        ValueError
+            When x does not fit the model.
+        """
+        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
+        runtime, slots, count = self._inputs(x)
+        if steps is not None:
+            count = min(count, prepare.integer("steps", steps, 1) * batch)
+            slots = {name: array[:count] for name, array in slots.items()}
+        hooks = callback_list(self, callbacks, level, -(-count // batch))
+        group = 1 if batch_size is not None or hooks.needs_batches("predict") else GROUP
+        outputs = empty_outputs(runtime, count)
+        with self._session("predict", batch * group, verbose=level) as session:
+            predict(session, slots, outputs, count, group, hooks)
+        return self._as_called(outputs)
+
+    def _inputs(self, x: Any) -> tuple[Runtime, dict[str, NDArray[Any]], int]:
+        """The input slots for ``x``, checked."""
+        _, arrays, names = prepare.raw_inputs(self, x)
+        prepare.build_for(self, arrays)
+        runtime = prepare.runtime_of(self)
+        slots = prepare.fit_inputs(runtime, arrays, names)
+        if len(arrays) > 1:
+            prepare.check_lengths(dict(zip(names, arrays, strict=True)))
+        return runtime, slots, len(arrays[0])
+
+    def _call_arrays(self, inputs: Any) -> Any:
+        """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
+        return self._as_called([output.view(Tensor) for output in self._forward(inputs)])
+
+    def _forward(self, x: Any) -> list[NDArray[Any]]:
+        runtime, slots, count = self._inputs(x)
+        outputs = empty_outputs(runtime, count)
+        with self._session("predict", prepare.DEFAULT_BATCH) as session:
+            forward(session, slots, outputs, count)
+        return outputs
+
+    # -- one batch at a time ---------------------------------------------------------------------------------------------
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One update on the samples given.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As in `fit`; all of them are one batch.
+        return_dict : bool
+            Whether to return a dict by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            Loss and metrics of this batch before the update, as from `evaluate`.
+
+        Raises
+        ------
+        ValueError
+            When the model is not compiled, or the data does not fit it.
+        RuntimeError
+            When the model is being trained already.
+        """
+        prepare.require_compiled(self)
+        with fit.exclusively(self):
+            _, resolved, samples = prepare.prepare(self, x, y, sample_weight, class_weight)
+            logs = self._one_batch("train", resolved, samples)
+        return self._values(resolved, logs, return_dict)
+
+    def _one_batch(self, kind: str, resolved: Resolved, samples: Samples) -> dict[str, float]:
+        with self._session(kind, prepare.capacity(samples.count), samples.weighted) as session:
+            fit.run_once(session, samples, self.optimizer if kind == "train" else None)
+            return resolved.logs(session.totals())
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of the samples given, as one batch; see `evaluate`."""
+        prepare.require_compiled(self)
+        _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
+        logs = self._one_batch("test", resolved, samples)
+        return self._values(resolved, logs, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's outputs for the samples given; see `predict`."""
+        return self._as_called(self._forward(x))
+
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[NDArray[Any]]]:
+        """The loss on the samples given, as one batch, and its gradients; nothing is changed.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        loss : float
+            As ``compile`` defines it: by default the mean over the samples.
+        gradients : list of ndarray
+            One per weight of ``trainable_weights``, in order and in its shape: for ``optimizer.apply_gradients``.
+
+        Raises
+        ------
+        ValueError
+            When the model is not compiled, or the data does not fit it.
+
+        Examples
+        --------
+        >>> from fastnn import Input, Sequential
+        >>> from fastnn.layers import Dense
+        >>> model = Sequential([Input((1,)), Dense(1, kernel_initializer="ones")])
+        >>> model.compile("sgd", "mse", device="reference")
+        >>> loss, (kernel, bias) = model.gradients([[1.0], [2.0]], [[0.0], [0.0]])
+        >>> loss, kernel, bias
+        (2.5, array([[5.]], dtype=float32), array([3.], dtype=float32))
+        """
+        prepare.require_compiled(self)
+        _, resolved, samples = prepare.prepare(self, x, y, sample_weight)
+        with self._session("gradients", prepare.capacity(samples.count), samples.weighted) as session:
+            fit.run_once(session, samples)
+            return resolved.logs(session.totals())["loss"], session.gradients()
+
+    # -- metrics ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics, once data has shown which ones fit."""
+        return [] if self._resolved is None else list(self._resolved.metrics.values())
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the values that `evaluate` returns, in order; before data has been seen the loss alone."""
+        return ["loss"] if self._resolved is None else self._resolved.order
+
+    def reset_metrics(self) -> None:
+        """Nothing to do: metrics start at zero in every epoch and every call."""
+
+    def _metric_directions(self) -> dict[str, int]:
+        """1 for each metric that is to rise, -1 for one that is to fall, by its key in ``logs``."""
+        return {} if self._resolved is None else self._resolved.directions
+
+    def _values(self, resolved: Resolved, logs: dict[str, float], as_dict: bool) -> Any:
+        if as_dict:
+            return logs
+        values = [logs[name] for name in resolved.order]
+        return values[0] if len(values) == 1 else values

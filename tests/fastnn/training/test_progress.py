@@ -1,0 +1,231 @@
+"""The bar as Keras draws it; live, plain and ASCII streams."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from fastnn.training import progress
+from fastnn.training.progress import CompileProgress, ProgressBar, ProgressLogger, display_of
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+class Kernel(io.StringIO):
+    encoding = "UTF-8"
+
+
+Kernel.__module__ = "ipykernel.iostream"
+
+
+class Ascii(io.StringIO):
+    encoding = "ascii"
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch):
+    for name in ("NO_COLOR", "PYCHARM_HOSTED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    time = [100.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: time[0])
+    return time
+
+
+def plain(text):
+    """``text`` without colours."""
+    return re.sub(r"\x1b\[\d+m", "", text)
+
+
+def test_a_live_bar_goes_back_to_the_start_of_its_line_and_ends_it_once(clock):
+    stream = Terminal()
+    bar = ProgressBar(100, 1, stream)
+    clock[0] += 0.5
+    bar.update(50, {"loss": 0.123456})
+    clock[0] += 0.5
+    bar.finish({"loss": 0.00012, "mae": 2.0})
+    bar.close()
+    first, last = plain(stream.getvalue()).split("\r")[1:]
+    assert first == " 50/100 " + "━" * 20 + " 0s 10ms/step - loss: 0.1235"
+    assert last == "100/100 " + "━" * 20 + " 1s 10ms/step - loss: 1.2000e-04 - mae: 2.0000\n"
+    assert "\x1b[32m" + "━" * 10 + "\x1b[0m\x1b[37m" + "━" * 10 + "\x1b[0m" in stream.getvalue()
+
+
+def test_a_shorter_frame_covers_the_one_before(clock):
+    stream = Terminal()
+    bar = ProgressBar(2, 1, stream)
+    bar.update(1, {"loss": 1.0, "mae": 1.0})
+    bar.finish({"loss": 1.0})
+    before, after = plain(stream.getvalue()).split("\r")[1:]
+    assert len(after.rstrip("\n")) == len(before)
+
+
+def test_a_frame_is_cut_to_the_terminal_but_the_last_line_is_not(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    bar = ProgressBar(10, 1, stream)
+    bar.update(3, {"loss": 1.0, "val_loss": 1.0})
+    bar.finish({"loss": 1.0, "val_loss": 1.0})
+    first, last = plain(stream.getvalue()).split("\r")[1:]
+    assert len(first) == 39
+    assert last.endswith("val_loss: 1.0000\n")
+
+
+@pytest.mark.parametrize("stream", [Terminal(), Kernel()], ids=["terminal", "notebook"])
+def test_terminals_and_notebooks_are_live(stream):
+    assert display_of(stream).live
+    assert display_of(stream).colour
+
+
+@pytest.mark.parametrize(
+    ("stream", "variable", "value", "live", "colour"),
+    [
+        (io.StringIO(), None, None, False, False),
+        (Terminal(), "TERM", "dumb", False, False),
+        (Terminal(), "NO_COLOR", "1", True, False),
+        (None, None, None, False, False),
+    ],
+)
+def test_other_streams(monkeypatch, stream, variable, value, live, colour):
+    if variable:
+        monkeypatch.setenv(variable, value)
+    display = display_of(stream)
+    assert (display.live, display.colour) == (live, colour)
+
+
+def test_pycharms_console_is_live_and_a_file_it_writes_is_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYCHARM_HOSTED", "1")
+    with open(tmp_path / "log", "w") as file:
+        assert not display_of(file).live
+    with open(sys.executable, "rb") as file, monkeypatch.context() as patch:
+        patch.setattr(progress.stat, "S_ISREG", lambda mode: False)
+        assert display_of(file).live
+
+
+def test_a_pipe_gets_one_plain_line(clock):
+    stream = Ascii()
+    bar = ProgressBar(3, 1, stream)
+    clock[0] += 3e-5
+    assert not bar.due()
+    bar.finish({"loss": -0.5})
+    bar.close()
+    assert stream.getvalue() == "3/3 ==================== 0s 10us/step - loss: -0.5000\n"
+
+
+def test_verbose_2_is_one_line_without_a_bar(clock):
+    stream = Terminal()
+    bar = ProgressBar(20, 2, stream)
+    clock[0] += 30.0
+    assert not bar.due()
+    bar.finish({"loss": 0.25})
+    assert stream.getvalue() == "20/20 - 30s - 2s/step - loss: 0.2500\n"
+
+
+def test_an_interrupted_bar_is_closed(clock):
+    stream = Terminal()
+    bar = ProgressBar(10, 1, stream)
+    bar.update(3, {})
+    bar.close()
+    bar.close()
+    assert stream.getvalue().endswith("\n")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_frames_come_at_most_every_50_ms(clock):
+    bar = ProgressBar(10, 1, Terminal())
+    assert bar.due()
+    bar.update(1, {})
+    clock[0] += 0.04
+    assert not bar.due()
+    clock[0] += 0.02
+    assert bar.due()
+
+
+def logger(verbose, epochs, steps):
+    found = ProgressLogger()
+    found.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
+    return found
+
+
+@pytest.mark.parametrize(("epochs", "heading"), [(2, "Epoch 1/2\n"), (1, "")])
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_the_logger_heads_each_of_several_epochs_and_keeps_validation_silent(capsys, verbose, epochs, heading):
+    bars = logger(verbose, epochs, 4)
+    bars.on_train_begin()
+    bars.on_epoch_begin(0)
+    bars.tick(2, dict)
+    bars.on_test_begin()
+    bars.tick_test(2, dict)
+    bars.on_test_end({"loss": 9.0})
+    bars.on_epoch_end(0, {"loss": 1.0, "val_loss": 9.0})
+    bars.close()
+    out = capsys.readouterr().out
+    assert out.startswith(heading + "4/4 ")
+    assert out.endswith(" - loss: 1.0000 - val_loss: 9.0000\n")
+    assert out.count("\n") == 1 + bool(heading)
+
+
+@pytest.mark.parametrize("kind", ["test", "predict"])
+def test_the_logger_of_evaluate_and_predict(capsys, kind):
+    bars = logger(1, 1, 4)
+    getattr(bars, f"on_{kind}_begin")()
+    getattr(bars, f"on_{kind}_end")({"loss": 1.0} if kind == "test" else {})
+    assert capsys.readouterr().out.startswith("4/4 ")
+
+
+def test_the_values_are_asked_for_only_when_a_frame_is_drawn(clock, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    asked = []
+    bars = logger(1, 1, 9)
+    bars.on_epoch_begin(0)
+    for step in range(1, 10):
+        clock[0] += 0.02
+        bars.tick(step, lambda step=step: asked.append(step) or {})
+    assert asked == [1, 4, 7]  # the last step is drawn by on_epoch_end
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (io.StringIO(), "compiling 3 kernels for this machine, once ...\ncompiled the kernels for this machine in 9.0s\n"),
+        (
+            Terminal(),
+            "\rcompiling kernels for this machine, once: 1/3 adam\rcompiling kernels for this machine, once: 2/3 sgd "
+            "\rcompiled the kernels for this machine in 9.0s    \n",
+        ),
+    ],
+    ids=["pipe", "terminal"],
+)
+def test_a_long_compilation_is_told_of(clock, stream, expected):
+    tell = CompileProgress(1, stream=stream)
+    clock[0] += 0.5
+    tell(0, 3, "matmul")
+    assert stream.getvalue() == ""
+    clock[0] += 4.0
+    tell(1, 3, "adam")
+    clock[0] += 4.5
+    tell(2, 3, "sgd")
+    tell.close()
+    assert stream.getvalue() == expected
+
+
+@pytest.mark.parametrize(("verbose", "seconds"), [(1, 0.9), (0, 9.0), (2, 9.0)])
+def test_a_short_compilation_and_a_silent_run_say_nothing(clock, verbose, seconds):
+    stream = io.StringIO()
+    tell = CompileProgress(verbose, stream=stream)
+    clock[0] += seconds
+    tell(1, 2, "adam")
+    tell.close()
+    assert stream.getvalue() == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.partition import ELEMENTS, ROWS, span
+from fastnn_kernels.cpu.partition import ELEMENTS, ROWS, indices
 from fastnn_kernels.cpu.vector_math import exp, maximum
 from fastnn_kernels.cpu.vector_math import sigmoid as sigmoid_of
 from fastnn_kernels.cpu.vector_math import tanh as tanh_of
@@ -14,8 +14,7 @@ def relu(x, out, negative_slope, max_value, threshold, worker, workers):
     """Comparisons are such that NaN stays NaN; with a slope of 0 the lower part is 0, at -inf too."""
     dtype = x.dtype.type
     slope, top, bottom, zero = dtype(negative_slope), dtype(max_value), dtype(threshold), dtype(0)
-    start, stop = span(x.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(x.size, ELEMENTS, worker, workers):
         value = x[i]
         below = slope * (value - bottom) if slope != zero else zero
         y = below if value <= bottom else value
@@ -27,8 +26,7 @@ def relu_backward(x, dout, dx, negative_slope, max_value, threshold, accumulate,
     dtype = x.dtype.type
     slope, top, bottom = dtype(negative_slope), dtype(max_value), dtype(threshold)
     zero, one = dtype(0), dtype(1)
-    start, stop = span(x.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(x.size, ELEMENTS, worker, workers):
         factor = one if x[i] > bottom else slope
         gradient = dout[i] * (zero if x[i] >= top else factor)
         dx[i] = dx[i] + gradient if accumulate else gradient
@@ -36,32 +34,28 @@ def relu_backward(x, dout, dx, negative_slope, max_value, threshold, accumulate,
 
 @kernel
 def sigmoid(x, out, worker, workers):
-    start, stop = span(x.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(x.size, ELEMENTS, worker, workers):
         out[i] = sigmoid_of(x[i])
 
 
 @kernel
 def sigmoid_backward(out, dout, dx, accumulate, worker, workers):
     one = out.dtype.type(1)
-    start, stop = span(out.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(out.size, ELEMENTS, worker, workers):
         gradient = dout[i] * (out[i] * (one - out[i]))
         dx[i] = dx[i] + gradient if accumulate else gradient
 
 
 @kernel
 def tanh(x, out, worker, workers):
-    start, stop = span(x.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(x.size, ELEMENTS, worker, workers):
         out[i] = tanh_of(x[i])
 
 
 @kernel
 def tanh_backward(out, dout, dx, accumulate, worker, workers):
     one = out.dtype.type(1)
-    start, stop = span(out.size, ELEMENTS, worker, workers)
-    for i in range(start, stop):
+    for i in indices(out.size, ELEMENTS, worker, workers):
         gradient = dout[i] * ((one - out[i]) * (one + out[i]))
         dx[i] = dx[i] + gradient if accumulate else gradient
 
@@ -88,8 +82,7 @@ def row_sum_of_exp(x, m, shift):
 def softmax(x, out, worker, workers):
     """Shifted by the row's maximum, so that no exponential overflows."""
     one = x.dtype.type(1)
-    start, stop = span(x.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(x.shape[0], ROWS, worker, workers):
         shift = row_maximum(x, m)
         total = x.dtype.type(0)
         for c in range(x.shape[1]):
@@ -103,8 +96,7 @@ def softmax(x, out, worker, workers):
 
 @kernel
 def softmax_backward(out, dout, dx, accumulate, worker, workers):
-    start, stop = span(out.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(out.shape[0], ROWS, worker, workers):
         dot = out.dtype.type(0)
         for c in range(out.shape[1]):
             dot += out[m, c] * dout[m, c]

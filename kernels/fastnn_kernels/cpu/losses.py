@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.partition import ROWS, span
+from fastnn_kernels.cpu.partition import ROWS, indices
 from fastnn_kernels.cpu.vector_math import exp, log, log1p, multiply_add, sigmoid
 from fastnn_kernels.instructions import REDUCTION_MEAN, REDUCTION_SUM
 
@@ -58,8 +58,7 @@ def counts(label, classes, ignore_class):
 def softmax_cross_entropy(logits, labels, weight, scale, loss, dlogits, ignore_class, accumulate, worker, workers):
     one = logits.dtype.type(1)
     classes = logits.shape[1]
-    start, stop = span(logits.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(logits.shape[0], ROWS, worker, workers):
         label = labels[m]
         if not counts(label, classes, ignore_class):
             skip_row(loss, dlogits, accumulate, m)
@@ -86,8 +85,7 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
     dtype = logits.dtype.type
     classes, zero = logits.shape[1], dtype(0)
     keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
-    start, stop = span(logits.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(logits.shape[0], ROWS, worker, workers):
         shift = row_maximum(logits, m)
         total = row_sum_of_exp(logits, m, shift)
         log_total = log(total)
@@ -110,8 +108,7 @@ def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_sm
     dtype = logits.dtype.type
     zero, classes = dtype(0), dtype(logits.shape[1])
     keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / 2.0)
-    start, stop = span(logits.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(logits.shape[0], ROWS, worker, workers):
         value = zero
         for c in range(logits.shape[1]):
             x, t = logits[m, c], target[m, c] * keep + spread
@@ -147,8 +144,7 @@ def sparse_categorical_cross_entropy(pred, labels, weight, scale, loss, dpred, i
     """Of dq only the label's entry is not 0: -1 / q, unless clipped."""
     dtype = pred.dtype.type
     zero, one, classes = dtype(0), dtype(1), pred.shape[1]
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         label = labels[m]
         if not counts(label, classes, ignore_class):
             skip_row(loss, dpred, accumulate, m)
@@ -171,8 +167,7 @@ def categorical_cross_entropy(pred, target, weight, scale, loss, dpred, label_sm
     dtype = pred.dtype.type
     zero, classes = dtype(0), pred.shape[1]
     keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         total = row_sum(pred, m)
         value, of_all = zero, zero
         for c in range(classes):
@@ -194,8 +189,7 @@ def binary_cross_entropy(pred, target, weight, scale, loss, dpred, label_smoothi
     dtype = pred.dtype.type
     zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])
     keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / 2.0)
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         value = zero
         for c in range(pred.shape[1]):
             p, t = clip_probability(pred[m, c]), target[m, c] * keep + spread
@@ -213,8 +207,7 @@ def binary_cross_entropy(pred, target, weight, scale, loss, dpred, label_smoothi
 def mean_squared_error(pred, target, weight, scale, loss, dpred, accumulate, worker, workers):
     dtype = pred.dtype.type
     two, classes = dtype(2), dtype(pred.shape[1])
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         value = dtype(0)
         for c in range(pred.shape[1]):
             difference = pred[m, c] - target[m, c]
@@ -232,8 +225,7 @@ def mean_absolute_error(pred, target, weight, scale, loss, dpred, accumulate, wo
     """The sign of 0 is 0, of NaN NaN."""
     dtype = pred.dtype.type
     zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         value = zero
         for c in range(pred.shape[1]):
             value += abs(pred[m, c] - target[m, c])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.partition import ROWS, span
+from fastnn_kernels.cpu.partition import ROWS, indices
 
 
 @kernel
 def binary_accuracy(pred, target, value, threshold, worker, workers):
     dtype = pred.dtype.type
     limit, zero, one = dtype(threshold), dtype(0), dtype(1)
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         hits = 0
         for c in range(pred.shape[1]):
             hits += (one if pred[m, c] > limit else zero) == target[m, c]
@@ -33,13 +32,11 @@ def argmax(x, m):
 
 @kernel
 def categorical_accuracy(pred, target, value, worker, workers):
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         value[m] = argmax(pred, m) == argmax(target, m)
 
 
 @kernel
 def sparse_categorical_accuracy(pred, labels, value, worker, workers):
-    start, stop = span(pred.shape[0], ROWS, worker, workers)
-    for m in range(start, stop):
+    for m in indices(pred.shape[0], ROWS, worker, workers):
         value[m] = argmax(pred, m) == labels[m]

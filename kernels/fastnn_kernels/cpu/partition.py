@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn_kernels.cpu.options import kernel
 
 ELEMENTS = 4096
@@ -18,3 +20,10 @@ def span(size, block, worker, workers):
     start = blocks * worker // workers * block
     stop = blocks * (worker + 1) // workers * block
     return min(start, size), min(stop, size)
+
+
+@kernel
+def indices(size, block, worker, workers):
+    """`span` as a range. Its indices are unsigned: Numba looks for negative ones in a way that stops vectorisation."""
+    start, stop = span(size, block, worker, workers)
+    return range(np.uint64(start), np.uint64(stop))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.partition import ELEMENTS, span
+from fastnn_kernels.cpu.partition import ELEMENTS, indices
 from fastnn_kernels.cpu.vector_math import maximum
 from fastnn_kernels.instructions import ADAM_RATE, ITERATIONS, LEARNING_RATE, STEP
 
@@ -24,12 +24,11 @@ def next_update(learning_rate, control, rates, beta_1, beta_2, worker, workers):
 def sgd(grads, rates, params, velocity, momentum, nesterov, worker, workers):
     dtype = params.dtype.type
     lr, momentum = dtype(rates[LEARNING_RATE]), dtype(momentum)
-    start, stop = span(params.size, ELEMENTS, worker, workers)
     if velocity.size == 0:
-        for p in range(start, stop):
+        for p in indices(params.size, ELEMENTS, worker, workers):
             params[p] -= lr * grads[p]
         return
-    for p in range(start, stop):
+    for p in indices(params.size, ELEMENTS, worker, workers):
         step = lr * grads[p]
         v = momentum * velocity[p] - step
         velocity[p] = v
@@ -40,8 +39,7 @@ def sgd(grads, rates, params, velocity, momentum, nesterov, worker, workers):
 def adagrad(grads, rates, params, accumulator, epsilon, worker, workers):
     dtype = params.dtype.type
     lr, epsilon = dtype(rates[LEARNING_RATE]), dtype(epsilon)
-    start, stop = span(params.size, ELEMENTS, worker, workers)
-    for p in range(start, stop):
+    for p in indices(params.size, ELEMENTS, worker, workers):
         total = accumulator[p] + grads[p] * grads[p]
         accumulator[p] = total
         params[p] -= lr * grads[p] / math.sqrt(total + epsilon)
@@ -52,8 +50,7 @@ def rmsprop(grads, rates, params, velocity, momentums, average_gradient, rho, mo
     dtype = params.dtype.type
     lr, momentum, epsilon = dtype(rates[LEARNING_RATE]), dtype(momentum), dtype(epsilon)
     keep, take = dtype(rho), dtype(1.0 - rho)
-    start, stop = span(params.size, ELEMENTS, worker, workers)
-    for p in range(start, stop):
+    for p in indices(params.size, ELEMENTS, worker, workers):
         v = keep * velocity[p] + take * (grads[p] * grads[p])
         velocity[p] = v
         if average_gradient.size != 0:
@@ -72,8 +69,7 @@ def adam(grads, rates, params, m, v, v_hat, beta_1, beta_2, epsilon, worker, wor
     dtype = params.dtype.type
     rate, epsilon = dtype(rates[ADAM_RATE]), dtype(epsilon)
     take_1, take_2 = dtype(1.0 - beta_1), dtype(1.0 - beta_2)
-    start, stop = span(params.size, ELEMENTS, worker, workers)
-    for p in range(start, stop):
+    for p in indices(params.size, ELEMENTS, worker, workers):
         first = m[p] + take_1 * (grads[p] - m[p])
         second = v[p] + take_2 * (grads[p] * grads[p] - v[p])
         m[p] = first

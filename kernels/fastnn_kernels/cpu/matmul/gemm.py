@@ -6,12 +6,14 @@ the same order, so the result is the same bits for any number of workers.
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, wide_tile
 from fastnn_kernels.cpu.matmul.packing import pack
 from fastnn_kernels.cpu.matmul.vectors import TILE, flat, tile_columns
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.partition import span
+from fastnn_kernels.cpu.partition import indices, span
 from fastnn_kernels.cpu.vector_math import sigmoid, tanh
 from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
 
@@ -98,10 +100,10 @@ def activate(out, row_start, row_stop, column_start, column_stop, activation):
     """Apply sigmoid or tanh to a block of out."""
     for i in range(row_start, row_stop):
         if activation == ACTIVATION_SIGMOID:
-            for j in range(column_start, column_stop):
+            for j in range(np.uint64(column_start), np.uint64(column_stop)):
                 out[i, j] = sigmoid(out[i, j])
         elif activation == ACTIVATION_TANH:
-            for j in range(column_start, column_stop):
+            for j in range(np.uint64(column_start), np.uint64(column_stop)):
                 out[i, j] = tanh(out[i, j])
 
 
@@ -109,10 +111,10 @@ def activate(out, row_start, row_stop, column_start, column_stop, activation):
 def sum_rows(x, out, accumulate, worker, workers):
     """Rows are added in order, in blocks of columns."""
     zero = out.dtype.type(0)
-    start, stop = span(out.size, SUM_COLUMNS, worker, workers)
+    columns = indices(out.size, SUM_COLUMNS, worker, workers)
     if not accumulate:
-        for n in range(start, stop):
+        for n in columns:
             out[n] = zero
     for m in range(x.shape[0]):
-        for n in range(start, stop):
+        for n in columns:
             out[n] += x[m, n]

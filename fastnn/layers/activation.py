@@ -69,7 +69,7 @@ class ReLU(Layer):
 
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._limits = {"max_value": max_value, "negative_slope": negative_slope, "threshold": threshold}
+        self._limits: dict[str, Any] = {"max_value": max_value, "negative_slope": negative_slope, "threshold": threshold}
         activations.check_relu(self._limits)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
-import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import initializers
-from fastnn.config import FLOAT_TYPES, floatx
-from fastnn.errors import near_matches
 from fastnn.keras_tensor import KerasTensor, Node, Shape, tensors_of
+from fastnn.layers.arguments import checked_dtype, checked_flag, checked_name, input_shape_argument, refuse, unrecognized
 from fastnn.naming import snake_case, unique_name
 from fastnn.variables import Variable
 
 if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
-
-_KNOWN_KEYWORDS = (
-    *("activity_regularizer", "autocast", "batch_input_shape", "batch_size"),
-    *("dtype", "input_dim", "input_shape", "name", "trainable"),
-)
 
 
 class Layer:
@@ -68,14 +60,14 @@ class Layer:
         **kwargs: Any,
     ) -> None:
         refuse(self, activity_regularizer=activity_regularizer)
-        self._input_shape_arg = _input_shape_argument(kwargs)
+        self._input_shape_arg = input_shape_argument(kwargs)
         if kwargs:
-            raise ValueError(_unrecognized(type(self).__name__, kwargs))
-        self.name = _checked_name(name) if name is not None else unique_name(snake_case(type(self).__name__))
+            raise ValueError(unrecognized(type(self).__name__, kwargs))
+        self.name = checked_name(name) if name is not None else unique_name(snake_case(type(self).__name__))
         self.dtype = checked_dtype(dtype)
         self.autocast = autocast
         self.built = False
-        self._trainable = _checked_flag(trainable)
+        self._trainable = checked_flag(trainable)
         self._trainable_variables: list[Variable] = []
         self._non_trainable_variables: list[Variable] = []
         self._inbound_nodes: list[Node] = []
@@ -251,7 +243,7 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = _checked_flag(value)
+        self._trainable = checked_flag(value)
         for variable in self._trainable_variables:
             variable.trainable = self._trainable
 
@@ -335,64 +327,3 @@ class Layer:
 def count_params(weights: Iterable[Variable]) -> int:
     """How many numbers ``weights`` hold."""
     return sum(math.prod(weight.shape) for weight in weights)
-
-
-def checked_dtype(dtype: Any) -> str:
-    """The name of a float dtype a model can compute in; None: `floatx`."""
-    name = floatx() if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in FLOAT_TYPES:
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return name
-
-
-def positive_integer(what: str, value: Any) -> int:
-    """``value`` as an int, if it is a whole number above 0; NumPy's integers count."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value <= 0:
-        raise ValueError(f"Received an invalid value for `{what}`, expected a positive integer. Received: {what}={value!r}")
-    return operator.index(value)
-
-
-def refuse(owner: object, **arguments: Any) -> None:
-    """Raise ValueError for an argument of Keras that is given and not supported yet."""
-    for name, value in arguments.items():
-        if value is not None:
-            raise ValueError(f"argument `{name}` of {type(owner).__name__} is not supported yet, got {value!r}: leave it out")
-
-
-def sample_shape(what: str, shape: Any) -> tuple[int, ...]:
-    """One sample's shape, checked."""
-    if isinstance(shape, str) or not isinstance(shape, Iterable):
-        raise ValueError(f"`{what}` must be one sample's shape such as (4,), got {shape!r}")
-    sizes = tuple(shape)
-    if any(size is None for size in sizes):
-        raise ValueError(f"`{what}` must have known sizes, without the batch; got {sizes}")
-    return tuple(positive_integer(what, size) for size in sizes)
-
-
-def _input_shape_argument(kwargs: dict[str, Any]) -> Shape | None:
-    """The input's shape with the batch, from ``input_dim``, ``input_shape`` or ``batch_input_shape``, which leave ``kwargs``."""
-    dim, shape = kwargs.pop("input_dim", None), kwargs.pop("input_shape", None)
-    batch, batch_size = kwargs.pop("batch_input_shape", None), kwargs.pop("batch_size", None)
-    if dim is not None:
-        return (batch_size, positive_integer("input_dim", dim))
-    if shape is not None:
-        return (batch_size, *sample_shape("input_shape", shape))
-    return None if batch is None else (tuple(batch)[0], *sample_shape("batch_input_shape", tuple(batch)[1:]))
-
-
-def _unrecognized(owner: str, kwargs: dict[str, Any]) -> str:
-    close = [match for name in kwargs for match in near_matches(name, _KNOWN_KEYWORDS, count=1)]
-    meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"Unrecognized keyword arguments passed to {owner}: {kwargs}{meant}"
-
-
-def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or "/" in name or not name:
-        raise ValueError(f"`name` must be a string without '/', got name={name!r}")
-    return name
-
-
-def _checked_flag(trainable: Any) -> bool:
-    if not isinstance(trainable, bool | np.bool_):
-        raise ValueError(f"`trainable` must be True or False, got trainable={trainable!r}")
-    return bool(trainable)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn import activations, initializers
 from fastnn.keras_tensor import Shape
-from fastnn.layers.base import Layer, positive_integer, refuse
+from fastnn.layers.arguments import positive_integer, refuse
+from fastnn.layers.base import Layer
 from fastnn.lowering import operations
 from fastnn.variables import Variable
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastnn.config import floatx
 from fastnn.keras_tensor import KerasTensor, Node, Shape
-from fastnn.layers.base import Layer, refuse, sample_shape
+from fastnn.layers.arguments import refuse, sample_shape
+from fastnn.layers.base import Layer
 
 
 class InputLayer(Layer):
@@ -58,7 +59,7 @@ class InputLayer(Layer):
                 f"batch_shape={batch_shape!r}"
             )
         if batch_shape is not None:
-            batch_size, shape = tuple(batch_shape)[0], sample_shape("batch_shape", tuple(batch_shape)[1:])
+            batch_size, shape = next(iter(batch_shape)), sample_shape("batch_shape", tuple(batch_shape)[1:])
         self.batch_shape: Shape = (batch_size, *sample_shape("shape", shape))
         self.data_dtype = floatx() if dtype is None else np.dtype(dtype).name
         self.built = True

@@ -41,13 +41,14 @@ def row_values(op: str, kind: str, y_true: Any, y_pred: Any, **attributes: float
 
     truth, pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
     truth, pred = align_labels(truth, pred) if kind == "labels" else align(truth, pred)
-    if kind == "labels":
-        truth = _classes(truth, pred.shape[-1], attributes.get("ignore_class"))
     rows = pred.reshape(-1, pred.shape[-1])
+    if kind == "labels":
+        target: NDArray[Any] = _classes(truth, pred.shape[-1], attributes.get("ignore_class")).reshape(-1)
+    else:
+        target = truth.reshape(rows.shape)
     out = np.empty(len(rows))
     given = {"loss": out, "value": out}  # weights, scale and gradient are absent
-    operands = [given.get(spec.name) for spec in INSTRUCTIONS[op].operands]
-    operands[:2] = rows, truth.reshape(-1) if kind == "labels" else truth.reshape(rows.shape)
+    operands = [rows, target, *(given.get(spec.name) for spec in INSTRUCTIONS[op].operands[2:])]
     values = [{"accumulate": 0, **attributes}[name] for name, _ in INSTRUCTIONS[op].attributes]
     with np.errstate(all="ignore"):
         KERNELS[op](*operands, *values)

@@ -61,8 +61,8 @@ class CrossEntropy(Loss):
             if self.from_logits and not self._has_warned:
                 self._has_warned = True
                 warn(
-                    f"{self.name} was given from_logits=True, but the output is a {self.activation}, which gives probabilities: the "
-                    f"{self.activation}'s input is used as logits. Leave from_logits out, or the activation",
+                    f"{self.name} was given from_logits=True, but the output is a {self.activation}, which gives probabilities: "
+                    f"the {self.activation}'s input is used as logits. Leave from_logits out, or the activation",
                     stacklevel=2,
                 )
             op, output = self.on_logits, logits

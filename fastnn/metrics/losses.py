@@ -38,8 +38,8 @@ class LossMetric(RowMetric):
         super().__init__(name or loss.name, dtype)
         if loss.ignore_class is not None:
             raise ValueError(
-                f"loss {loss.name!r} with ignore_class={loss.ignore_class} cannot be a metric: it has no value for the rows of that "
-                "class. Leave ignore_class out"
+                f"loss {loss.name!r} with ignore_class={loss.ignore_class} cannot be a metric: it has no value for the rows of "
+                "that class. Leave ignore_class out"
             )
         self.loss, self.target = loss, loss.target
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from fastnn.keras_tensor import KerasTensor, Node
+from fastnn.keras_tensor import KerasTensor, Node, tensors_of
 
 if TYPE_CHECKING:
     from fastnn.layers.base import Layer
@@ -104,7 +105,7 @@ class Graph:
         """Whether it is one layer after the other, none used twice."""
         if len(self.inputs) != 1 or len(self.outputs) != 1 or len(self.layers) != len(self.nodes):
             return False
-        pairs = zip(self.nodes, self.nodes[1:], strict=False)
+        pairs = pairwise(self.nodes)
         return all(after.inputs == before.outputs and len(after.inputs) == 1 for before, after in pairs)
 
     # -- pickling: a flat list, because a chain of nodes that point to each other is as deep as the model -----------------
@@ -142,3 +143,32 @@ def _check_names(layers: Sequence[Layer]) -> None:
                 f"The name {name!r} is used {names.count(name)} times in the model: layer names must be unique. "
                 "Give one of them another name="
             )
+
+
+def given_tensors(what: str, value: Any) -> list[KerasTensor]:
+    """The tensors that a model was given as its inputs or outputs, checked."""
+    tensors = tensors_of(value)
+    if tensors is None or not all(isinstance(tensor, KerasTensor) for tensor in tensors):
+        raise ValueError(
+            f"`{what}` of a Model must be what Input(shape) or a call of a layer returned, or a list or dict of such; got {value!r}"
+        )
+    return tensors
+
+
+def common_dtype(layers: Sequence[Layer], default: str) -> str:
+    """The dtype of the weights; without weights that of the layers."""
+    owners = {weight.dtype: layer.name for layer in layers for weight in layer.weights}
+    if len(owners) > 1:
+        which = ", ".join(f"{name!r} has {dtype}" for dtype, name in owners.items())
+        raise ValueError(f"all weights of a model must have one dtype, but {which}: give the layers the same dtype=")
+    return next(iter(owners), default)
+
+
+def origin_name(tensor: KerasTensor) -> str:
+    """Name of the layer that made ``tensor``."""
+    return tensor.node.layer.name if tensor.node is not None else tensor.name
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """``names`` with a number added to those that came before."""
+    return [name if name not in names[:place] else f"{name}_{names[:place].count(name)}" for place, name in enumerate(names)]

@@ -10,7 +10,7 @@ from fastnn.keras_tensor import KerasTensor, Shape, tensors_of
 from fastnn.layers.base import Layer, count_params
 from fastnn.layers.input import Input
 from fastnn.models import configuration
-from fastnn.models.graph import Graph
+from fastnn.models.graph import Graph, common_dtype, given_tensors, origin_name, unique_names
 from fastnn.naming import unique_name
 from fastnn.training.trainer import Trainer
 from fastnn.variables import Variable
@@ -72,11 +72,11 @@ class Model(Trainer, Layer):
             raise ValueError("Model needs inputs= and outputs=; for a stack of layers write Sequential([...])")
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
-        self.graph = Graph(_given_tensors("inputs", inputs), _given_tensors("outputs", outputs))
+        self.graph = Graph(given_tensors("inputs", inputs), given_tensors("outputs", outputs))
         self._input_keys = tuple(inputs) if isinstance(inputs, dict) else None
         self._output_keys = tuple(outputs) if isinstance(outputs, dict) else None
         self._output_is_list = isinstance(outputs, list | tuple)
-        self.dtype = _common_dtype(self.graph.layers, self.dtype)
+        self.dtype = common_dtype(self.graph.layers, self.dtype)
         self.built = True
         if not self._trainable:
             self.trainable = False
@@ -123,12 +123,12 @@ class Model(Trainer, Layer):
     @property
     def input_names(self) -> list[str]:
         """A name for each input: the key, if they were given as a dict, else the input layer's."""
-        return list(self._input_keys) if self._input_keys else _unique([_origin(tensor) for tensor in self.inputs])
+        return list(self._input_keys) if self._input_keys else unique_names([origin_name(tensor) for tensor in self.inputs])
 
     @property
     def output_names(self) -> list[str]:
         """A name for each output: the key, if they were given as a dict, else the layer's that made it."""
-        return list(self._output_keys) if self._output_keys else _unique([_origin(tensor) for tensor in self.outputs])
+        return list(self._output_keys) if self._output_keys else unique_names([origin_name(tensor) for tensor in self.outputs])
 
     def _known_graph(self, what: str) -> Graph:
         if self.graph is None:
@@ -241,6 +241,10 @@ class Model(Trainer, Layer):
         """
         return super().count_params() if not self.built else count_params(self.weights)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what runs: programs are lowered anew."""
+        return {**super().__getstate__(), "_runtime": None}
+
     # -- text and configuration ------------------------------------------------------------------------------------------
 
     def summary(
@@ -295,30 +299,3 @@ class Model(Trainer, Layer):
         """A model made from what `get_config` returned; its weights are new."""
         inputs, outputs = configuration.to_tensors(config, custom_objects)
         return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
-
-
-def _given_tensors(what: str, value: Any) -> list[KerasTensor]:
-    tensors = tensors_of(value)
-    if tensors is None or not all(isinstance(tensor, KerasTensor) for tensor in tensors):
-        raise ValueError(
-            f"`{what}` of a Model must be what Input(shape) or a call of a layer returned, or a list or dict of such; got {value!r}"
-        )
-    return tensors
-
-
-def _common_dtype(layers: Sequence[Layer], default: str) -> str:
-    """The dtype of the weights; without weights that of the layers."""
-    owners = {weight.dtype: layer.name for layer in layers for weight in layer.weights}
-    if len(owners) > 1:
-        which = ", ".join(f"{name!r} has {dtype}" for dtype, name in owners.items())
-        raise ValueError(f"all weights of a model must have one dtype, but {which}: give the layers the same dtype=")
-    return next(iter(owners), default)
-
-
-def _origin(tensor: KerasTensor) -> str:
-    return tensor.node.layer.name if tensor.node is not None else tensor.name
-
-
-def _unique(names: list[str]) -> list[str]:
-    """``names`` with a number added to those that came before."""
-    return [name if name not in names[:place] else f"{name}_{names[:place].count(name)}" for place, name in enumerate(names)]

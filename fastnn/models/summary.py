@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fastnn.layers.base import Layer, count_params
@@ -22,7 +23,7 @@ _TO_ASCII = str.maketrans("━┃┏┳┓┡╇┩│─├┼┤└┴┘…",
 @dataclass(frozen=True)
 class _Column:
     title: str
-    align: Callable[[str, int], str]
+    align: str
     width: int
 
 
@@ -64,17 +65,12 @@ def _columns(connected: bool, trainable: bool, length: int | None, positions: Se
         raise ValueError(f"`positions` must have {len(titles)} numbers, one a column, got {list(positions or ())}")
     length = length or min(width, shutil.get_terminal_size().columns - 4)
     edges = [0, *(int(end * length) for end in ends)]
-    widths = [after - before - 3 for before, after in zip(edges, edges[1:], strict=False)]
+    widths = [after - before - 3 for before, after in pairwise(edges)]
     widths[-2] -= 1  # the border at the right end
     if min(widths) < 1:
         raise ValueError(f"line_length={length} is too narrow for the {len(titles)} columns of a summary")
-    aligns = {"Param #": str.rjust, "Trainable": _center}
-    return [_Column(title, aligns.get(title, str.ljust), size) for title, size in zip(titles, widths, strict=True)]
-
-
-def _center(text: str, width: int) -> str:
-    left = (width - len(text)) // 2
-    return (" " * left + text).ljust(width)
+    aligns = {"Param #": ">", "Trainable": "^"}
+    return [_Column(title, aligns.get(title, "<"), size) for title, size in zip(titles, widths, strict=True)]
 
 
 def _rows(layer: Layer, model: Model, connected: bool, trainable: bool, expand: bool, level: int) -> list[list[str]]:
@@ -152,7 +148,7 @@ def _line(columns: Sequence[_Column], cells: Sequence[str], border: str, *, top:
     padded = [cell + [""] * (height - len(cell)) if top else [""] * (height - len(cell)) + cell for cell in wrapped]
     lines = []
     for parts in zip(*padded, strict=True):
-        aligned = (column.align(part, column.width) for part, column in zip(parts, columns, strict=True))
+        aligned = (f"{part:{column.align}{column.width}}" for part, column in zip(parts, columns, strict=True))
         lines.append(border + border.join(f" {part} " for part in aligned) + border)
     return lines
 

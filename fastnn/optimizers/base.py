@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
 from warnings import warn
@@ -14,23 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.memory import aligned
 from fastnn.naming import snake_case, unique_name
+from fastnn.optimizers.arguments import NOT_YET, check_arguments, checked_rate
 from fastnn.variables import Layout, Variable, place_in_arena
 
 Parts = dict[str, NDArray[Any]]
 """One variable's part of each state vector, by the vector's name."""
-
-NOT_YET: dict[str, Any] = {
-    "weight_decay": None,
-    "clipnorm": None,
-    "clipvalue": None,
-    "global_clipnorm": None,
-    "use_ema": False,
-    "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None,
-    "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
-}
-"""Keras's arguments that no optimizer supports yet, with the values that do nothing."""
 
 
 class Optimizer:
@@ -68,9 +54,11 @@ class Optimizer:
 
     op: str
     betas: tuple[float, float] = (0.0, 0.0)
+    layout: Layout
+    slots: NDArray[np.uint8]
 
     def __init__(self, learning_rate: float, name: str | None = None, **kwargs: Any) -> None:
-        _check_arguments(type(self).__name__, kwargs)
+        check_arguments(type(self).__name__, kwargs)
         self.learning_rate = learning_rate
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.iterations = 0
@@ -99,7 +87,7 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        self._learning_rate = _checked_rate(value)
+        self._learning_rate = checked_rate(value)
 
     # -- state -----------------------------------------------------------------------------------------------------------
 
@@ -297,35 +285,3 @@ def _same(left: Sequence[Variable], right: Sequence[Variable]) -> bool:
 
 def _copied(parts: Parts) -> Parts:
     return {name: part.copy() for name, part in parts.items()}
-
-
-def _check_arguments(owner: str, kwargs: dict[str, Any]) -> None:
-    """Refuse arguments that are unknown, and those of Keras that are not supported yet."""
-    if kwargs.pop("decay", None) is not None:
-        warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=4)
-    unknown = {name: value for name, value in kwargs.items() if name not in NOT_YET}
-    if unknown:
-        hint = ". Write learning_rate= instead of lr=" if "lr" in unknown else ""
-        raise ValueError(f"Argument(s) not recognized: {unknown}{hint}")
-    for name, value in kwargs.items():
-        if value not in (None, False) and value != NOT_YET[name]:
-            raise ValueError(f"argument `{name}` of {owner} is not supported yet, got {value!r}: leave it out")
-
-
-def _checked_rate(value: Any) -> float:
-    plain = isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
-    if isinstance(value, bool | np.bool_) or not plain:
-        raise ValueError(
-            f"learning_rate must be a float, got {value!r}. Schedules and functions are not supported yet: set "
-            "optimizer.learning_rate while training, in a callback"
-        )
-    if not math.isfinite(value):
-        raise ValueError(f"learning_rate must be finite, got {value!r}")
-    return float(value)
-
-
-def fraction(owner: str, name: str, value: Any) -> float:
-    """``value`` as a float from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-        raise ValueError(f"`{name}` of {owner} must be a float between [0, 1], got {name}={value!r}")
-    return float(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.optimizers.base import Optimizer, fraction
+from fastnn.optimizers.arguments import fraction
+from fastnn.optimizers.base import Optimizer
 
 
 class RMSprop(Optimizer):

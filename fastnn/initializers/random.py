@@ -1,114 +1,18 @@
-"""Initializers: the first values of weights. Distributions and names: Keras 3."""
+"""Initializers that draw. Distributions: Keras 3."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from fastnn.config import floatx
-from fastnn.errors import unknown
-from fastnn.naming import snake_case
+from fastnn.initializers.base import Initializer
 from fastnn.random import next_seed
-
-Shape = Sequence[int]
 
 TRUNCATION = 0.87962566103423978
 """Standard deviation of a unit normal that is cut off at 2."""
-
-
-class Initializer:
-    """Base of all initializers: ``initializer(shape, dtype)`` returns an array.
-
-    One of your own defines ``__call__(self, shape, dtype=None)``; a plain function with that signature does as well.
-    """
-
-    def __call__(self, shape: Shape, dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """An array of ``shape``; dtype by default `fastnn.config.floatx`."""
-        return self._values(tuple(shape)).astype(dtype or floatx())
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        raise TypeError(f"initializer class {type(self).__name__} must define __call__(self, shape, dtype=None)")
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make an initializer like this one."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Initializer:
-        """An initializer made from what `get_config` returned."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-
-class Zeros(Initializer):
-    """All 0.
-
-    >>> Zeros()((2,)).tolist()
-    [0.0, 0.0]
-    """
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.zeros(shape)
-
-
-class Ones(Initializer):
-    """All 1.
-
-    >>> Ones()((2,)).tolist()
-    [1.0, 1.0]
-    """
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.ones(shape)
-
-
-class Constant(Initializer):
-    """All ``value``.
-
-    Parameters
-    ----------
-    value : float
-        The value.
-    """
-
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = value
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.broadcast_to(np.asarray(self.value, np.float64), shape)
-
-    def get_config(self) -> dict[str, Any]:
-        """``value``."""
-        return {"value": self.value}
-
-
-class Identity(Initializer):
-    """``gain`` times the identity; for two axes.
-
-    Parameters
-    ----------
-    gain : float
-        Value on the diagonal.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        if len(shape) != 2:
-            raise ValueError(f"Identity makes matrices, with two axes; got shape {shape}")
-        return self.gain * np.eye(*shape)
-
-    def get_config(self) -> dict[str, Any]:
-        """``gain``."""
-        return {"gain": self.gain}
 
 
 class RandomInitializer(Initializer):
@@ -339,79 +243,3 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         return (math.prod(shape),) * 2
     field = math.prod(shape[:-2])
     return shape[-2] * field, shape[-1] * field
-
-
-_CLASSES = (
-    *(Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal, LecunUniform),
-    *(Ones, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros),
-)
-_BY_NAME: dict[str, type[Initializer]] = {
-    **{snake_case(cls.__name__): cls for cls in _CLASSES},
-    **{cls.__name__: cls for cls in _CLASSES},
-    **{"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones, "OrthogonalInitializer": Orthogonal},
-}
-
-
-class _Given(Initializer):
-    """The values of an array."""
-
-    def __init__(self, value: ArrayLike) -> None:
-        self.value = np.array(value)
-
-    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        if self.value.shape != shape:
-            raise ValueError(f"an array of shape {self.value.shape} was given as initializer of a weight of shape {shape}")
-        return self.value
-
-    def get_config(self) -> dict[str, Any]:
-        return {"value": self.value}
-
-
-def get(identifier: Any) -> Callable[..., Any]:
-    """The initializer for a name, a configuration, an array, a class, a function or an initializer.
-
-    Raises
-    ------
-    ValueError
-        For a name that is not known.
-    TypeError
-        For anything else.
-
-    Examples
-    --------
-    >>> get("he_normal")
-    HeNormal(seed=None)
-    >>> get([[1.0, 2.0]])((1, 2)).tolist()
-    [[1.0, 2.0]]
-    """
-    if isinstance(identifier, dict):
-        return _class_called(identifier["class_name"]).from_config(identifier.get("config", {}))
-    if isinstance(identifier, str):
-        return _class_called(identifier)()
-    if isinstance(identifier, np.ndarray | np.generic | list | tuple):
-        return _Given(identifier)
-    if callable(identifier):
-        return identifier() if isinstance(identifier, type) else identifier
-    raise TypeError(f"initializer must be a name such as 'he_normal', an initializer, an array or a function, got {identifier!r}")
-
-
-def _class_called(name: str) -> type[Initializer]:
-    if name not in _BY_NAME:
-        raise unknown("initializer", name, _BY_NAME)
-    return _BY_NAME[name]
-
-
-def serialize(initializer: Any) -> Any:
-    """``{"class_name": ..., "config": ...}`` of an initializer of this module; anything else is returned as it is.
-
-    >>> serialize(Ones())
-    {'class_name': 'Ones', 'config': {}}
-    """
-    if type(initializer) in _CLASSES:
-        return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
-    return initializer
-
-
-def deserialize(config: Any) -> Callable[..., Any]:
-    """The inverse of `serialize`."""
-    return get(config)

@@ -93,7 +93,7 @@ def _finish(v: Vectors, sums: Any, targets: Any, masks: list[Any], bias: Any, fl
     return _where(v, flag(RELU), sums, lambda i, j, x: v.relu(x, slopes))
 
 
-def _vector_tile(tile: Tile, vectors: int) -> Any:
+def vector_tile_of(tile: Tile, vectors: int) -> Any:
     """A micro-kernel of ``tile.rows`` rows and ``vectors`` vectors of columns."""
 
     @intrinsic
@@ -154,4 +154,4 @@ def plain_tile(depth, a, a_at, b, b_at, out, out_at, size, bias, bias_start, fla
 if TILE is PLAIN:
     wide_tile = narrow_tile = plain_tile
 else:
-    wide_tile, narrow_tile = _vector_tile(TILE, TILE.vectors), _vector_tile(TILE, 1)
+    wide_tile, narrow_tile = vector_tile_of(TILE, TILE.vectors), vector_tile_of(TILE, 1)

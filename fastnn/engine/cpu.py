@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isqrt, prod
 
 import numpy as np
@@ -11,7 +12,7 @@ from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
 from fastnn_kernels.cpu.execute import attribute_word, fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
 from numpy.typing import NDArray
 
 from fastnn import config
@@ -28,8 +29,8 @@ MOST_WORKERS = 1024
 BYTES_PER_NS = 8.0
 """Rough speed of a kernel that streams its operands, on one core."""
 
-MULTIPLY_ADDS_PER_NS = 25.0
-"""Rough speed of ``matmul`` on one core."""
+MULTIPLY_ADD_BYTES_PER_NS = 320.0
+"""Rough speed of ``matmul`` on one core: 80 multiply-adds a nanosecond in float32, 40 in float64."""
 
 BARRIER_NS = 1500.0
 """A meeting of the workers, on a machine that does other things as well: 0.2 us when it is quiet, 3 us when it is not."""
@@ -76,15 +77,14 @@ class CpuEngine:
 
     def bind(self, program: Program, memory: Memory, batch: int) -> Bound:
         """Fill a table with the addresses and sizes of ``program`` over ``memory`` for batches of ``batch`` samples."""
-        self.prepare([program])
-        units = [unit_name(row.op, program.dtype) for row in program.rows]
-        adapters = objects.load(units)
+        units = {op: unit_name(op, program.dtype) for op in {row.op for row in program.rows}}
+        adapters = objects.load(units.values())
         table = aligned(len(program.rows) * ROW_WORDS * 8).view(np.int64).reshape(-1, ROW_WORDS)
-        for words, row, unit in zip(table, program.rows, units, strict=True):
+        for words, row in zip(table, program.rows, strict=True):
             flags = FLAG_BARRIER * row.barrier | FLAG_STATUS * row.instruction.may_stop
             addresses = [memory.address(operand) for operand in row.operands]
-            sizes = [0 if size is None else memory.size(size, batch, operand) for size, operand in _dimensions(row)]
-            fill_row(words, adapters[unit], flags, addresses, sizes, _attributes(row, memory, batch))
+            sizes = [memory.size(size, batch, operand) for size, operand in _dimensions(row)]
+            fill_row(words, adapters[units[row.op]], flags, addresses, sizes, _attributes(row, memory, batch))
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
         workers = choose_workers(program, memory, batch)
         most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
@@ -107,17 +107,24 @@ class CpuEngine:
         return None if position == steps * rows else divmod(position, rows)
 
 
-def _dimensions(row: Row) -> Iterator[tuple[Size | None, Operand | None]]:
-    """The size behind each dimension letter of a row, and the first operand that has it."""
-    for letter in row.instruction.dimensions:
-        yield next(
-            (
-                (operand.shape[spec.shape.index(letter)], operand)
-                for spec, operand in zip(row.instruction.operands, row.operands, strict=True)
-                if operand is not None and letter in spec.shape
-            ),
-            (None, None),
-        )
+@cache
+def _letters(op: str, present: tuple[bool, ...]) -> tuple[tuple[int, int] | None, ...]:
+    """For each dimension letter the first present operand that has it, and the axis; None when there is no such operand."""
+    places = {
+        letter: (number, axis)
+        for number, spec in reversed(list(enumerate(INSTRUCTIONS[op].operands)))
+        if present[number]
+        for axis, letter in enumerate(spec.shape)
+    }
+    return tuple(places.get(letter) for letter in INSTRUCTIONS[op].dimensions)
+
+
+def _dimensions(row: Row) -> Iterator[tuple[Size, Operand | None]]:
+    """The size behind each dimension letter of a row, and the operand that tells it."""
+    for place in _letters(row.op, tuple(operand is not None for operand in row.operands)):
+        number, axis = place or (0, 0)
+        operand = row.operands[number] if place else None
+        yield (0 if operand is None else operand.shape[axis]), operand
 
 
 def _attributes(row: Row, memory: Memory, batch: int) -> list[int]:
@@ -161,6 +168,7 @@ def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:
     present = [operand for operand in row.operands if operand is not None and operand.segment != "scratch"]
     if row.op == "matmul":  # (M K) (K N) (M N) is the square of M N K
         a, b, out = present[0], present[1], present[-1]
-        return isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out))) / MULTIPLY_ADDS_PER_NS
+        multiply_adds = isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out)))
+        return multiply_adds * memory.program.item_bytes / MULTIPLY_ADD_BYTES_PER_NS
     sampled = [operand for operand in present if operand.segment != "inputs"]  # of an input, one batch is touched
     return sum(prod(memory.shape(operand, batch)) * memory.dtype(operand).itemsize for operand in sampled) / BYTES_PER_NS

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -25,8 +26,12 @@ def usable_cores() -> int:
     return max(1, cores if quota is None else min(cores, int(quota)))
 
 
+@cache
 def cpu_quota() -> float | None:
-    """The smallest CPU quota, in cores, of this process's cgroup and its parents (version 2 or 1); None when there is none."""
+    """The smallest CPU quota, in cores, of this process's cgroup and its parents (version 2 or 1); None when there is none.
+
+    Read once a process: it takes some files.
+    """
     try:
         lines = CGROUP_OF_PROCESS.read_text().splitlines()
     except OSError:

@@ -4,12 +4,20 @@ import ctypes
 import os
 import stat
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from fastnn_kernels import system
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own calls")
+
+
+@pytest.fixture(autouse=True)
+def _read_the_quota_anew():
+    system.cpu_quota.cache_clear()
+    yield
+    system.cpu_quota.cache_clear()
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_quota_of_the_cgroup(monkeypatch, tmp_path, groups, files, quota):
 
 
 def test_a_quota_below_one_core_is_one_core(monkeypatch):
-    monkeypatch.setattr(system, "cpu_quota", lambda: 0.25)
+    monkeypatch.setattr(system, "cpu_quota", cache(lambda: 0.25))
     assert system.usable_cores() == 1
 
 

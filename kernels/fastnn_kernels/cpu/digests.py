@@ -110,7 +110,7 @@ class SourceGraph:
 
     def digest(self, unit: str) -> str:
         """Digest of all source text that ``unit`` is compiled from."""
-        text, roots = "", {"run"}
+        text, roots = "", frozenset({"run"})
         if unit != INTERPRETER:
             op, dtype = split_unit(unit)
             text = adapter_source(INSTRUCTIONS[op], dtype)

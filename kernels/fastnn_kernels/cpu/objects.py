@@ -71,8 +71,9 @@ def _load(units: list[str], progress: Progress | None) -> None:
     engine = _new_engine()  # from here on LLVM knows the functions of this process
     directory = _directory()
     digests = unit_digests(units, directory)
-    objects = {unit: _read(directory, unit, digests[unit]) for unit in units}
-    missing = [unit for unit, data in objects.items() if data is None]
+    found = {unit: _read(directory, unit, digests[unit]) for unit in units}
+    objects = {unit: data for unit, data in found.items() if data is not None}
+    missing = [unit for unit in units if unit not in objects]
     for done, unit in enumerate(missing):
         if progress:
             progress(done, len(missing), unit)

@@ -43,11 +43,14 @@ def _products() -> list[Case]:
         cases.append(_product(f"bias and activation {activation}", 37, 20, 19, "", activation=activation, negative_slope=0.25))
     for ta, tb in itertools.product((0, 1), (0, 1)):
         cases.append(_product(f"accumulate {ta}{tb}", 29, 50, 18, accumulate=1, transpose_a=ta, transpose_b=tb))
-        cases.append(_product(f"several blocks {ta}{tb}", 150, 700, 130, transpose_a=ta, transpose_b=tb))
+        cases.append(_product(f"several blocks {ta}{tb}", 150, 700, 300, transpose_a=ta, transpose_b=tb))
     return [
         *cases,
-        _product("several blocks, bias, relu", 150, 700, 130, "", activation=1),
-        _product("several blocks, accumulate", 150, 700, 130, accumulate=1),
+        _product("several blocks, bias, relu", 150, 700, 300, "", activation=1),
+        _product("several blocks, accumulate", 150, 700, 300, accumulate=1),
+        _product("several blocks, bias, sigmoid", 290, 520, 135, "", activation=2),
+        _product("exactly one block", 120, 512, 256),
+        _product("special values in several blocks", 130, 530, 40, "", special=True),
         _product("one row", 1, 300, 200, ""),
         _product("one column", 300, 200, 1, ""),
         _product("outer product", 70, 1, 90, "", activation=3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 import operator
 from collections.abc import Iterable
@@ -62,10 +63,12 @@ def input_shape_argument(kwargs: dict[str, Any]) -> Shape | None:
     return None if batch is None else (next(iter(batch)), *sample_shape("batch_input_shape", tuple(batch)[1:]))
 
 
-def unrecognized(owner: str, kwargs: dict[str, Any]) -> str:
-    close = [match for name in kwargs for match in near_matches(name, _KNOWN_KEYWORDS, count=1)]
+def unrecognized(owner: type, kwargs: dict[str, Any]) -> str:
+    """The text for keywords that a layer's class ``owner`` does not have."""
+    known = [*inspect.signature(owner).parameters, *_KNOWN_KEYWORDS]
+    close = [match for name in kwargs for match in near_matches(name, known, count=1)]
     meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"Unrecognized keyword arguments passed to {owner}: {kwargs}{meant}"
+    return f"Unrecognized keyword arguments passed to {owner.__name__}: {kwargs}{meant}"
 
 
 def checked_name(name: Any) -> str:

@@ -62,7 +62,7 @@ class Layer:
         refuse(self, activity_regularizer=activity_regularizer)
         self._input_shape_arg = input_shape_argument(kwargs)
         if kwargs:
-            raise ValueError(unrecognized(type(self).__name__, kwargs))
+            raise ValueError(unrecognized(type(self), kwargs))
         self.name = checked_name(name) if name is not None else unique_name(snake_case(type(self).__name__))
         self.dtype = checked_dtype(dtype)
         self.autocast = autocast
@@ -153,7 +153,7 @@ class Layer:
             warn(
                 f"layer {self.name!r} was given the input shape {told[1:]}, but its input has shape {shape[1:]}: {shape[1:]} is "
                 "used. Only the first layer of a model needs input_dim= or input_shape=",
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _call_arrays(self, inputs: Any) -> Any:

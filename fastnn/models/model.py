@@ -72,11 +72,11 @@ class Model(Trainer, Layer):
             raise ValueError("Model needs inputs= and outputs=; for a stack of layers write Sequential([...])")
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
-        self.graph = Graph(given_tensors("inputs", inputs), given_tensors("outputs", outputs))
+        graph = Graph(given_tensors("inputs", inputs), given_tensors("outputs", outputs))
+        self.graph, self.dtype = graph, common_dtype(graph.layers, self.dtype)
         self._input_keys = tuple(inputs) if isinstance(inputs, dict) else None
         self._output_keys = tuple(outputs) if isinstance(outputs, dict) else None
         self._output_is_list = isinstance(outputs, list | tuple)
-        self.dtype = common_dtype(self.graph.layers, self.dtype)
         self.built = True
         if not self._trainable:
             self.trainable = False

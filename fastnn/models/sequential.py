@@ -81,8 +81,13 @@ class Sequential(Model):
             had = f" It already has the input shape {self.input_shape}." if isinstance(self._layers[0], InputLayer) else ""
             raise ValueError(f"an Input must be the first layer of Sequential model {self.name!r}.{had}")
         if self._layers and isinstance(self._layers[0], InputLayer):
-            self._set_chain(layer(self._top()))
-        elif not self._trainable:
+            top = layer(self._top())
+            try:
+                self._set_chain(top)
+            except ValueError:
+                layer._inbound_nodes.pop()
+                raise
+        if not self._trainable:
             layer.trainable = False
         self._layers.append(layer)
 

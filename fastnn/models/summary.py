@@ -46,7 +46,7 @@ def print_summary(
     ]
     text = "\n".join([f'Model: "{model.name}"', *_table(columns, rows), *_totals(model)])
     if print_fn is not None:
-        print_fn(text)
+        print_fn(text + "\n")
     else:
         print(_encodable(text))
 
@@ -104,8 +104,8 @@ def _output_shape(layer: Layer) -> str:
 
 def _connections(layer: Layer, model: Model) -> str:
     """Where the layer's inputs come from: name, number of the call, number of its output."""
-    nodes = model.graph.nodes if model.graph is not None else []
-    sources = (tensor for node in nodes if node.layer is layer for tensor in node.inputs)
+    members = set(model.graph.nodes) if model.graph is not None else set()
+    sources = (tensor for node in layer._inbound_nodes if node in members for tensor in node.inputs)
     names = (
         tensor.name
         if tensor.node is None

@@ -90,6 +90,8 @@ def _dtype_error(array: NDArray[Any], name: str) -> str:
 
 def cast(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     """``array`` as C-contiguous ``dtype``; the same object when it already is."""
+    if array.dtype == dtype and array.flags.c_contiguous:
+        return array
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, dtype=dtype)
 

@@ -10,12 +10,12 @@ from fastnn.training.loop import Loop
 from fastnn.training.spec import Resolved
 
 
-class Evaluation:
+class Evaluation(Loop):
     """Passes over fixed samples with the weights as they are; ``session`` runs a test program."""
 
     def __init__(self, session: Session, resolved: Resolved, samples: Samples, steps: int | None = None) -> None:
-        self.session, self.resolved = session, resolved
-        self.loop = Loop(session, samples, steps)
+        super().__init__(session, samples, steps)
+        self.resolved = resolved
 
     def logs(self) -> dict[str, float]:
         """The means so far."""
@@ -33,9 +33,9 @@ class Evaluation:
         with closing_bar(bar):
             callbacks.on_test_begin()
             if callbacks.needs_batches("test"):
-                self.loop.epoch(callbacks.on_test_batch_begin, end, tick)
+                self.epoch(callbacks.on_test_batch_begin, end, tick)
             else:
-                self.loop.epoch(tick=tick)
+                self.epoch(tick=tick)
             logs = self.logs()
             callbacks.on_test_end(logs)
         return logs

@@ -23,8 +23,8 @@ from fastnn.training.runtime import Runtime
 from fastnn.training.spec import Resolved
 
 if TYPE_CHECKING:
-    from fastnn.models import Model
     from fastnn.optimizers.base import Optimizer
+    from fastnn.training.trainer import Trainer
 
 _trained: dict[int, int] = {}
 """Threads that train a model, by the model's id."""
@@ -33,7 +33,7 @@ at_fork(after_in_child=_trained.clear)
 
 
 @contextmanager
-def exclusively(model: Model) -> Iterator[None]:
+def exclusively(model: Trainer) -> Iterator[None]:
     """Train ``model`` in this thread alone.
 
     Raises
@@ -66,12 +66,12 @@ def run_once(session: Session, samples: Samples, optimizer: Optimizer | None = N
         optimizer.iterations = session.iterations
 
 
-class Training:
-    """One call of ``fit``: a train session, and what is done around its epochs."""
+class Training(Loop):
+    """One call of ``fit``: ``session`` runs a train program, here is what happens around its epochs."""
 
     def __init__(
         self,
-        model: Model,
+        model: Trainer,
         runtime: Runtime,
         resolved: Resolved,
         samples: Samples,
@@ -80,15 +80,16 @@ class Training:
         steps: int | None = None,
         shuffle: bool = False,
     ) -> None:
-        self.model, self.runtime, self.resolved, self.samples, self.session = model, runtime, resolved, samples, session
+        generator = np.random.default_rng(random.next_seed()) if shuffle else None
+        super().__init__(session, samples, steps, generator, resumes=steps is not None)
+        self.model, self.runtime, self.resolved = model, runtime, resolved
         self.optimizer: Any = model.optimizer
         session.iterations = self.optimizer.iterations
-        generator = np.random.default_rng(random.next_seed()) if shuffle else None
-        self.loop = Loop(session, samples, steps, generator)
-        self.loop.before_piece = lambda: float(self.optimizer.learning_rate)
-        self.loop.on_trouble = self._warn
         self._warned = False
         self._epoch = 0
+
+    def before_steps(self, start: int, stop: int) -> None:
+        self.learning_rates[start:stop] = float(self.optimizer.learning_rate)
 
     def logs(self) -> dict[str, float]:
         """The means over the epoch so far."""
@@ -112,11 +113,12 @@ class Training:
             callbacks.on_train_begin()
             for self._epoch in epochs:
                 callbacks.on_epoch_begin(self._epoch)
-                self.loop.epoch(begin, end, tick)
+                self.epoch(begin, end, tick)
                 self._store()
                 logs = self.logs()
                 if validation is not None and validates(self._epoch):
                     logs |= {f"val_{name}": value for name, value in validation.run(callbacks).items()}
+                logs = dict(sorted(logs.items()))  # as in Keras
                 callbacks.on_epoch_end(self._epoch, logs)
                 if model.stop_training:
                     break
@@ -141,10 +143,10 @@ class Training:
         finally:
             self._store()
 
-    def _warn(self, step: int) -> None:
+    def on_trouble(self, step: int) -> None:
         if not self._warned:
             self._warned = True
             where = f"epoch {self._epoch + 1}, step {step + 1}"
             rate = float(self.optimizer.learning_rate)
-            text = finite.describe(self.runtime, self.samples, self.loop.rows(step), where, rate)
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            text = finite.describe(self.runtime, self.samples, self.rows(step), where, rate)
+            warnings.warn(text, RuntimeWarning, stacklevel=6)

@@ -10,10 +10,10 @@ from fastnn.callbacks.base import CallbackList
 from fastnn.training.progress import ProgressLogger
 
 if TYPE_CHECKING:
-    from fastnn.models import Model
+    from fastnn.training.trainer import Trainer
 
 
-def callback_list(model: Model, callbacks: Any, verbose: int, steps: int, epochs: int = 1, history: bool = False) -> CallbackList:
+def callback_list(model: Trainer, callbacks: Any, verbose: int, steps: int, epochs: int = 1, history: bool = False) -> CallbackList:
     """The list whose hooks a run calls; a `CallbackList` of the user's own is taken as it is."""
     if isinstance(callbacks, CallbackList):
         return callbacks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -24,37 +25,49 @@ class Loop:
     samples : Samples
         What it runs over.
     steps : int, optional
-        Steps an epoch, when that is not one pass over the samples: passes then follow each other without regard to epochs.
+        The most steps an epoch has, by default one pass over the samples.
     shuffle : Generator, optional
         Gives each pass a new order.
+    resumes : bool
+        Whether an epoch goes on in the pass where the one before stopped, as in ``fit(steps_per_epoch=...)``.
     """
 
     def __init__(
-        self, session: Session, samples: Samples, steps: int | None = None, shuffle: np.random.Generator | None = None
+        self,
+        session: Session,
+        samples: Samples,
+        steps: int | None = None,
+        shuffle: np.random.Generator | None = None,
+        *,
+        resumes: bool = False,
     ) -> None:
         self.session, self.samples = session, samples
         per_pass = -(-samples.count // session.batch)
         self.steps = steps or per_pass
-        self._endless = self.steps != per_pass
+        self._resumes = resumes
         self._shuffle = shuffle
         self._index = None if shuffle is None else np.arange(samples.count)
-        self.learning_rate: NDArray[np.float64] = np.zeros(per_pass)
-        self.before_piece: Callable[[], float] | None = None
-        self.on_trouble: Callable[[int], None] | None = None
-        session.set_inputs(**samples.slots, index=self._index, learning_rate=self.learning_rate)
+        self.learning_rates: NDArray[np.float64] = np.zeros(per_pass)
+        session.set_inputs(**samples.slots, index=self._index, learning_rate=self.learning_rates)
         session.start(0)
 
-    def begin(self) -> None:
-        """Start an epoch: totals at zero, and a new pass unless passes go on across epochs."""
-        if self._endless and self.session.samples:
-            self.session.memory.segments["totals"][...] = 0
+    def begin(self) -> int:
+        """Start an epoch, totals at zero, and a new pass where one is due; returns the epoch's steps."""
+        session = self.session
+        if self._resumes and session.step < session.steps:
+            session.memory.segments["totals"][...] = 0
         else:
-            self._rewind(keep_totals=False)
-
-    def _rewind(self, *, keep_totals: bool) -> None:
-        if self._shuffle is not None:
-            self._shuffle.shuffle(self._index)
-        self.session.start(self.samples.count, keep_totals=keep_totals)
+            if self._shuffle is not None:
+                self._shuffle.shuffle(self._index)
+            session.start(self.samples.count)
+        steps = min(self.steps, session.steps - session.step)
+        if steps < self.steps:
+            warnings.warn(
+                f"Your input ran out of data; the epoch has {steps} steps instead of {self.steps}: {self.samples.count} samples "
+                f"make {session.steps} batches of {session.batch}",
+                stacklevel=5,
+            )
+        return steps
 
     def rows(self, step: int) -> NDArray[np.int64]:
         """Numbers of the samples in batch ``step`` of the current pass."""
@@ -64,18 +77,20 @@ class Loop:
     def advance(self, limit: int) -> int:
         """Run up to ``limit`` steps, at most about `PIECE_SECONDS`; returns the steps done, at least one."""
         session = self.session
-        if session.step == session.steps:
-            self._rewind(keep_totals=True)
         piece = max(1, int(PIECE_SECONDS / session.step_seconds)) if session.step_seconds else 1
-        limit = min(limit, piece, session.steps - session.step)
-        if self.before_piece is not None:
-            self.learning_rate[session.step : session.step + limit] = self.before_piece()
+        limit = min(limit, piece)
+        self.before_steps(session.step, session.step + limit)
         done = session.run(limit)
         while session.stopped is not None:
-            if self.on_trouble is not None:
-                self.on_trouble(session.stopped)
+            self.on_trouble(session.stopped)
             done += session.run(limit - done)
         return done
+
+    def before_steps(self, start: int, stop: int) -> None:
+        """Called before the steps from ``start`` to ``stop`` run."""
+
+    def on_trouble(self, step: int) -> None:
+        """Called when the loss of ``step`` is not finite, before its update."""
 
     def epoch(
         self,
@@ -92,12 +107,11 @@ class Loop:
         tick : callable of the steps done, optional
             Called after each piece.
         """
-        self.begin()
-        done = 0
-        while done < self.steps:
+        done, steps = 0, self.begin()
+        while done < steps:
             if begin is not None:
                 begin(done)
-            done += self.advance(self.steps - done if begin is None else 1)
+            done += self.advance(steps - done if begin is None else 1)
             if tick is not None:
                 tick(done)
             if end is not None and end(done - 1):

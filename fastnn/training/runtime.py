@@ -19,6 +19,7 @@ from fastnn.program import Program
 from fastnn.variables import place_in_arena
 
 if TYPE_CHECKING:
+    from fastnn.keras_tensor import KerasTensor
     from fastnn.models.graph import Graph
     from fastnn.optimizers.base import Optimizer
     from fastnn.variables import Variable
@@ -42,6 +43,10 @@ def _renew_lock() -> None:
 at_fork(after_in_child=_renew_lock)
 
 
+def _sample_shape(tensor: KerasTensor) -> tuple[int, ...]:
+    return tuple(size for size in tensor.shape[1:] if size is not None)
+
+
 class Runtime:
     """Programs by kind, sessions by program and batch size, for one graph with its heads on one device.
 
@@ -60,20 +65,18 @@ class Runtime:
     def __init__(self, device: str, graph: Graph, variables: Sequence[Variable], dtype: str) -> None:
         self.engine, self.device = select.get(device), device
         self.graph, self.variables, self.dtype = graph, list(variables), dtype
-        self.trainable = tuple(variable.trainable for variable in self.variables)
+        self.trainable = [variable.trainable for variable in self.variables]
         with _lowering:
             place_in_arena(self.variables)
-        self.input_shapes = [tuple(tensor.shape[1:]) for tensor in graph.inputs]
-        self.output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
+        self.input_shapes = [_sample_shape(tensor) for tensor in graph.inputs]
+        self.output_shapes = [_sample_shape(tensor) for tensor in graph.outputs]
         self.programs: dict[Key, Program] = {}
         self._slots: NDArray[Any] | None = None
         self._idle: dict[tuple[Key, int], list[Session]] = {}
 
-    def fits(self, graph: Graph | None) -> bool:
+    def fits(self, graph: Graph) -> bool:
         """Whether the runtime still is that of ``graph``, with the same weights being trained."""
-        return graph is self.graph and all(
-            variable.trainable == flag for variable, flag in zip(self.variables, self.trainable, strict=True)
-        )
+        return graph is self.graph and self.trainable == [variable.trainable for variable in self.variables]
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         # addresses mean nothing to a copy of the model or in another process: there it is None, and made anew on demand

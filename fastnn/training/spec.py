@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn import losses, metrics
-from fastnn.losses import BinaryCrossentropy, CategoricalCrossentropy
+from fastnn.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss
 from fastnn.lowering.heads import Head
 from fastnn.metrics import Metric
 from fastnn.training.data import Target
@@ -103,9 +103,10 @@ class Resolved:
 
     @property
     def order(self) -> list[str]:
-        """Keys in the order of ``evaluate``'s list: the loss, each output's loss, metrics as compiled."""
+        """Keys in the order of ``evaluate``'s list, as in Keras: metrics as compiled; with several outputs by name."""
+        keys = [key for key, _, _ in self._metrics]
         each = [f"{name}_loss" for _, _, name in self._losses] if len(self._losses) > 1 else []
-        return ["loss", *each, *(key for key, _, _ in self._metrics)]
+        return ["loss", *each, *(keys if len(self.names) == 1 else sorted(keys))]
 
     def logs(self, totals: Totals) -> dict[str, float]:
         """Loss and metrics by name, in alphabetical order as in Keras."""
@@ -123,7 +124,7 @@ class Resolved:
 
 
 def _target(head: Head, shape: Shape, name: str) -> Target:
-    parts = [*([] if head.loss is None else [head.loss]), *head.metrics, *head.weighted_metrics]
+    parts: list[Loss | Metric] = [*([] if head.loss is None else [head.loss]), *head.metrics, *head.weighted_metrics]
     kinds = {part.target for part in parts}
     loss = head.loss or (parts[0] if parts else None)
     text = "the output" if loss is None else f"{'loss' if head.loss else 'metric'} {loss.name!r}"

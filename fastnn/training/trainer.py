@@ -24,7 +24,9 @@ from fastnn.training.spec import Compiled, Resolved
 if TYPE_CHECKING:
     from fastnn.callbacks import History
     from fastnn.metrics import Metric
+    from fastnn.models.graph import Graph
     from fastnn.optimizers.base import Optimizer
+    from fastnn.variables import Variable
 
 
 class Trainer:
@@ -39,6 +41,21 @@ class Trainer:
     _device: str | None = None
     _runtime: Runtime | None = None
     _resolved: Resolved | None = None
+
+    if TYPE_CHECKING:  # what a Model adds
+        name: str
+        dtype: str
+        built: bool
+        graph: Graph | None
+
+        @property
+        def weights(self) -> list[Variable]: ...
+        @property
+        def input_names(self) -> list[str]: ...
+        @property
+        def output_names(self) -> list[str]: ...
+        def build(self, input_shape: Any = None) -> None: ...
+        def _as_called(self, outputs: list[Any]) -> Any: ...
 
     # -- compile ---------------------------------------------------------------------------------------------------------
 
@@ -208,7 +225,8 @@ class Trainer:
 
     def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
         """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
-        runtime, optimizer = prepare.runtime_of(self), self.optimizer
+        runtime, optimizer = self._runtime, self.optimizer
+        assert runtime is not None
         if kind == "train" and optimizer is not None:
             runtime.attach(optimizer)
         if (kind, weighted) not in runtime.programs:

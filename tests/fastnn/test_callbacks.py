@@ -139,7 +139,7 @@ def test_early_stopping(arguments, values, epochs, best):
 def test_early_stopping_finds_out_which_way_to_go():
     assert run(EarlyStopping("val_accuracy"), [0.1, 0.2, 0.1], "val_accuracy", {"accuracy": 1})[1] == 3
     assert run(EarlyStopping("mae"), [0.1, 0.2, 0.1], "mae", {"mae": -1})[1] == 2
-    with pytest.raises(ValueError, match="'val_auc', and cannot tell .* Pass mode='max' or mode='min'. Known: 'loss', 'mae'"):
+    with pytest.raises(ValueError, match=r"'val_auc', and cannot tell .* Pass mode='max' or mode='min'. Known: 'loss', 'mae'"):
         run(EarlyStopping("val_auc"), [1.0], "val_auc", {"mae": -1})
 
 

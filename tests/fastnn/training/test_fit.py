@@ -1,0 +1,373 @@
+"""``fit``: the numbers by hand, batches, validation, weights, order of the hooks, reproducibility."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import Input, Model, Sequential
+from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, LambdaCallback
+from fastnn.layers import Dense, Flatten
+from fastnn.optimizers import SGD, Adam
+
+
+def by_hand(x, y, kernel, bias, order, batch, rate, weights=None):
+    """One epoch of least squares by SGD in NumPy: the weights, and the epoch's loss."""
+    total, x, y = 0.0, x.astype(np.float32).astype(float), y.astype(np.float32).astype(float)
+    weights = np.ones(len(y)) if weights is None else weights
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        error, weight = x[rows] @ kernel[:, 0] + bias[0] - y[rows], weights[rows]
+        total += (weight * error**2).sum()
+        slope = 2 * weight * error / len(rows)
+        kernel, bias = kernel - rate * (x[rows].T @ slope)[:, np.newaxis], bias - rate * slope.sum()
+    return kernel, bias, total / len(order)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 20, 64, None])
+def test_epochs_equal_the_loop_written_out(regressor, data, device, batch):
+    x, _, y = data
+    model = regressor(device, optimizer=SGD(0.05))
+    kernel, bias = (weight.astype(float) for weight in model.get_weights())
+    losses = []
+    for _ in range(3):
+        kernel, bias, loss = by_hand(x, y, kernel, bias, np.arange(20), batch or 32, 0.05)
+        losses.append(loss)
+    history = model.fit(x, y, batch_size=batch, epochs=3, shuffle=False, verbose=0)
+    np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-4)
+    np.testing.assert_allclose(model.get_weights()[0], kernel, rtol=1e-3, atol=1e-5)
+    assert model.optimizer.iterations == 3 * -(-20 // (batch or 32))
+    assert history.params == {"verbose": 0, "epochs": 3, "steps": -(-20 // (batch or 32))}
+
+
+def test_history_holds_python_floats_and_is_kept_on_the_model(classifier, data):
+    x, labels, _ = data
+    model = classifier()
+    history = model.fit(x, labels, epochs=2, validation_split=0.3, verbose=0)
+    assert list(history.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert all(type(value) is float for values in history.history.values() for value in values)
+    assert history.epoch == [0, 1]
+    assert history is model.history
+    assert history.model is model
+    assert model.metrics_names == ["loss", "accuracy"]
+    assert [metric.name for metric in model.metrics] == ["accuracy"]
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "int8", "list", "frame"])
+def test_inputs_of_any_kind_train_alike(regressor, data, kind):
+    import pandas as pd
+
+    x = np.round(data[0] * 3)
+    y = np.round(data[2])
+    given = {"list": (x.tolist(), y.tolist()), "frame": (pd.DataFrame(x), pd.Series(y))}.get(kind)
+    model = regressor()
+    model.fit(*given or (x.astype(kind), y.astype(kind)), verbose=0, shuffle=False)
+    same = regressor()
+    same.fit(x, y[:, np.newaxis], verbose=0, shuffle=False)
+    np.testing.assert_array_equal(model.get_weights()[0], same.get_weights()[0])
+
+
+def test_a_seed_gives_the_same_bits_again_and_another_seed_another_order(classifier, data, device):
+    x, labels, _ = data
+
+    def train(seed):
+        fastnn.utils.set_random_seed(seed)
+        model = classifier(device)
+        model.fit(x, labels, epochs=3, batch_size=4, verbose=0)
+        return b"".join(weight.tobytes() for weight in model.get_weights())
+
+    assert train(1) == train(1)
+    assert train(1) != train(2)
+
+
+def test_each_epoch_has_its_own_order_and_holds_every_sample_once(regressor):
+    x, y = np.zeros((30, 3)), np.zeros(30)
+    orders = []
+    model = regressor()
+
+    def note(epoch, logs):
+        (session,) = sessions
+        orders.append(session.memory.inputs[session.program.input_index("index")].copy())
+
+    sessions = []
+    from fastnn.training import fit
+
+    original = fit.Training.__init__
+
+    def spy(self, model, runtime, resolved, samples, session, **kwargs):
+        sessions.append(session)
+        original(self, model, runtime, resolved, samples, session, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Training, "__init__", spy)
+        model.fit(x, y, epochs=3, batch_size=7, verbose=0, callbacks=LambdaCallback(on_epoch_end=note))
+    assert all(sorted(order) == list(range(30)) for order in orders)
+    assert len({order.tobytes() for order in orders}) == 3
+
+
+def test_a_second_fit_goes_on_and_compile_starts_the_optimizer_anew(regressor, data):
+    x, _, y = data
+    once, twice = regressor(optimizer=Adam(0.05)), regressor(optimizer=Adam(0.05))
+    once.fit(x, y, epochs=4, shuffle=False, verbose=0)
+    twice.fit(x, y, epochs=1, shuffle=False, verbose=0)
+    history = twice.fit(x, y, epochs=4, initial_epoch=1, shuffle=False, verbose=0)
+    assert history.epoch == [1, 2, 3]
+    np.testing.assert_array_equal(once.get_weights()[0], twice.get_weights()[0])
+    weights = twice.get_weights()
+    twice.compile("adam", "mae", device="reference")
+    np.testing.assert_array_equal(weights[0], twice.get_weights()[0])
+    assert twice.optimizer.iterations == 0
+    assert list(twice.fit(x, y, verbose=0).history) == ["loss"]
+
+
+def test_no_epochs_give_an_empty_history(regressor, data):
+    x, _, y = data
+    history = regressor().fit(x, y, epochs=2, initial_epoch=2, verbose=0)
+    assert (history.history, history.epoch) == ({}, [])
+
+
+def test_a_model_without_an_input_shape_is_built_by_the_data(data):
+    x, _, y = data
+    model = Sequential([Dense(4), Dense(1)])
+    model.compile("sgd", "mse", device="reference")
+    model.fit(x, y, verbose=0)
+    assert model.output_shape == (None, 1)
+    one = Sequential([Dense(1)])
+    one.compile("sgd", "mse", device="reference")
+    one.fit(x[:, 0], y, verbose=0)  # (N,) is one feature
+    assert one.predict(x[:, 0], verbose=0).shape == (20, 1)
+
+
+def test_validation_sees_the_weights_after_the_epoch(regressor, data):
+    x, _, y = data
+    model = regressor()
+    split = model.fit(x, y, validation_split=0.25, shuffle=False, verbose=0).history
+    assert split["val_loss"] == [model.evaluate(x[15:], y[15:], verbose=0)]
+    given = regressor()
+    history = given.fit(x[:15], y[:15], validation_data=(x[15:], y[15:]), shuffle=False, verbose=0).history
+    assert history == split
+    weighted = given.fit(x[:15], y[:15], validation_data=(x[15:], y[15:], np.zeros(5)), validation_batch_size=2, verbose=0)
+    assert weighted.history["val_loss"] == [0.0]
+
+
+@pytest.mark.parametrize(("frequency", "count"), [(1, 4), (2, 2), (3, 1), ([1, 4], 2)])
+def test_validation_may_be_rarer(regressor, data, frequency, count):
+    x, _, y = data
+    history = regressor().fit(x, y, epochs=4, validation_split=0.5, validation_freq=frequency, verbose=0).history
+    assert len(history["val_loss"]) == count
+
+
+def test_sample_weights_scale_the_loss_and_class_weights_are_sample_weights(regressor, classifier, data):
+    x, labels, y = data
+    weights = np.linspace(0, 2, 20).astype(np.float32)
+    model = regressor(optimizer=SGD(0.05), metrics=["mse"], weighted_metrics=["mse"])
+    kernel, bias = (weight.astype(float) for weight in model.get_weights())
+    plain = model.evaluate(x, y, verbose=0)
+    _, _, loss = by_hand(x, y, kernel, bias, np.arange(20), 20, 0.05, weights)
+    found = model.fit(x, y, batch_size=20, sample_weight=weights, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(found["loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(found["mse"], plain[0], rtol=1e-5)  # metrics do not see weights
+    np.testing.assert_allclose(found["weighted_mse"], loss * 20 / weights.sum(), rtol=1e-5)
+    by_class, by_sample = classifier(), classifier()
+    by_class.fit(x, labels, class_weight={1: 3.0}, shuffle=False, verbose=0, validation_split=0.2)
+    by_sample.fit(x[:16], labels[:16], sample_weight=np.where(labels[:16] == 1, 3.0, 1.0), shuffle=False, verbose=0)
+    np.testing.assert_array_equal(by_class.get_weights()[0], by_sample.get_weights()[0])
+
+
+def test_steps_per_epoch_cut_a_pass_into_epochs(regressor, data):
+    x, _, y = data
+    whole, cut = regressor(), regressor()
+    whole.fit(x, y, batch_size=5, shuffle=False, verbose=0)
+    history = cut.fit(x, y, batch_size=5, steps_per_epoch=2, epochs=2, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(whole.get_weights()[0], cut.get_weights()[0])
+    assert len(history.history["loss"]) == 2
+    with pytest.warns(UserWarning, match="ran out of data; the epoch has 4 steps instead of 9: 20 samples make 4 batches of 5"):
+        cut.fit(x, y, batch_size=5, steps_per_epoch=9, verbose=0)
+
+
+class Recorder(Callback):
+    """Notes every hook."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __getattribute__(self, name):
+        if name.startswith("on_") and name not in ("on_batch_begin", "on_batch_end"):
+            return lambda *args: self.seen.append(name[3:] + (str(args[0]) if len(args) == 2 else ""))
+        return super().__getattribute__(name)
+
+
+def test_hooks_come_in_keras_order(regressor, data):
+    x, _, y = data
+    model, recorder = regressor(), Recorder()
+    model.fit(x, y, batch_size=10, epochs=1, validation_split=0.5, verbose=0, callbacks=[recorder])
+    batches = "train_batch_begin0 train_batch_end0"
+    tests = "test_begin test_batch_begin0 test_batch_end0 test_end"
+    assert " ".join(recorder.seen) == f"train_begin epoch_begin0 {batches} {tests} epoch_end0 train_end"
+    recorder.seen.clear()
+    model.evaluate(x, y, batch_size=10, verbose=0, callbacks=recorder)
+    assert " ".join(recorder.seen) == ("test_begin test_batch_begin0 test_batch_end0 test_batch_begin1 test_batch_end1 test_end")
+    recorder.seen.clear()
+    model.predict(x, batch_size=20, verbose=0, callbacks=recorder)
+    assert " ".join(recorder.seen) == "predict_begin predict_batch_begin0 predict_batch_end0 predict_end"
+
+
+def test_batch_hooks_see_the_means_so_far_and_change_no_bit(classifier, data, device):
+    x, labels, _ = data
+    logs = []
+    watched, plain = classifier(device), classifier(device)
+    watch = LambdaCallback(on_train_batch_end=lambda _, seen: logs.append(seen))
+    history = watched.fit(x, labels, batch_size=6, shuffle=False, verbose=0, callbacks=watch)
+    plain.fit(x, labels, batch_size=6, shuffle=False, verbose=0)
+    assert len(logs) == 4
+    assert logs[-1]["loss"] == history.history["loss"][0]
+    assert watched.get_weights()[0].tobytes() == plain.get_weights()[0].tobytes()
+
+
+def test_a_learning_rate_set_by_a_callback_holds_from_the_next_batch_or_epoch_on(regressor, data):
+    x, _, y = data
+    model = regressor(optimizer=SGD(0.1))
+    weights = [model.get_weights()[0]]
+
+    def stop(batch, logs):
+        weights.append(model.get_weights()[0])
+        model.optimizer.learning_rate = 0.0
+
+    model.fit(x, y, batch_size=5, verbose=0, callbacks=LambdaCallback(on_train_batch_end=stop))
+    assert not np.array_equal(weights[0], weights[1])
+    np.testing.assert_array_equal(weights[1], weights[4])
+    model.fit(x, y, verbose=0, callbacks=LambdaCallback(on_epoch_begin=lambda *_: setattr(model.optimizer, "learning_rate", 0.1)))
+    assert not np.array_equal(weights[4], model.get_weights()[0])
+
+
+@pytest.mark.parametrize(("hook", "batches", "epochs"), [("on_train_batch_end", 1, 1), ("on_epoch_end", 4, 1)])
+def test_stop_training_stops_after_the_batch_or_the_epoch(regressor, data, hook, batches, epochs):
+    x, _, y = data
+    model = regressor()
+    stop = LambdaCallback(**{hook: lambda *_: setattr(model, "stop_training", True)})
+    history = model.fit(x, y, batch_size=5, epochs=9, verbose=0, callbacks=stop)
+    assert (model.optimizer.iterations, len(history.epoch)) == (batches, epochs)
+    assert len(model.fit(x, y, epochs=2, verbose=0).epoch) == 2
+
+
+def test_early_stopping_restores_the_best_weights(regressor, data):
+    x, _, y = data
+    model = regressor(optimizer=SGD(0.9))  # one good step, then it diverges
+    stopping = EarlyStopping("loss", patience=2, restore_best_weights=True)
+    history = model.fit(x, y, epochs=9, verbose=0, callbacks=stopping).history
+    assert len(history["loss"]) == 4
+    assert stopping.best_epoch == 1
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), history["loss"][2], rtol=1e-5)  # one batch: the loss before step 3
+
+
+def test_a_callback_list_of_the_users_own_is_taken_as_it_is(regressor, data):
+    x, _, y = data
+    model, own = regressor(), History()
+    assert model.fit(x, y, callbacks=CallbackList([own], model=model)) is own
+    assert own.epoch == [0]
+
+
+def test_several_outputs(two_heads, data):
+    x, labels, y = data
+    truth = {"u": labels % 2, "v": np.stack([y, -y], 1)}
+    model = two_heads(
+        loss={"u": "binary_crossentropy", "v": "mse"},
+        loss_weights={"u": 0.5, "v": 2.0},
+        metrics={"u": "accuracy", "v": ["mae", "mse"]},
+        weighted_metrics={"v": ["mae"]},
+    )
+    history = model.fit(x, truth, verbose=0, validation_split=0.5).history
+    names = ["loss", "u_accuracy", "u_loss", "v_loss", "v_mae", "v_mse", "v_weighted_mae"]
+    assert list(history) == names + [f"val_{name}" for name in names]
+    logs = model.evaluate(x, list(truth.values()), return_dict=True, verbose=0)
+    np.testing.assert_allclose(logs["loss"], 0.5 * logs["u_loss"] + 2 * logs["v_loss"])
+    np.testing.assert_allclose(logs["v_loss"], logs["v_mse"], rtol=1e-6)
+    assert model.metrics_names == ["loss", "u_loss", "v_loss", "u_accuracy", "v_mae", "v_mse", "v_weighted_mae"]
+    assert model.evaluate(x, truth, verbose=0) == [logs[name] for name in model.metrics_names]
+    left, right = model.predict(x, verbose=0)
+    assert (left.shape, right.shape) == ((20, 1), (20, 2))
+    assert model._metric_directions()["u_accuracy"] == 1
+    assert model._metric_directions()["v_loss"] == model._metric_directions()["v_mae"] == -1
+
+
+def test_several_inputs_by_list_and_by_name(data):
+    x, _, y = data
+    a, b = Input((2,), name="a"), Input((1,), name="b")
+    model = Model([a, b], [Dense(1, name="p")(a), Dense(1, name="q")(b)])
+    model.compile("sgd", "mse", device="reference")
+    by_list = model.predict([x[:, :2], x[:, 2]], verbose=0)
+    by_name = model.predict({"b": x[:, 2:], "a": x[:, :2]}, verbose=0)
+    np.testing.assert_array_equal(by_list, by_name)
+    np.testing.assert_array_equal(by_list, model([x[:, :2], x[:, 2]]))
+    model.fit([x[:, :2], x[:, 2]], [y, y], sample_weight={"p": np.ones(20), "q": np.zeros(20)}, verbose=0)
+    with pytest.raises(ValueError, match="x must be a list of 2 arrays or a dict"):
+        model.predict(x)
+    with pytest.raises(ValueError, match=r"'x\[0\]' sizes: 20, 'x\[1\]' sizes: 3"):
+        model.predict([x[:, :2], x[:3, 2]])
+
+
+def test_outputs_with_several_rows_a_sample(device):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(6, 2, 3)), rng.integers(0, 4, (6, 2))
+    model = Sequential([Input((2, 3)), Dense(4, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], device=device)
+    loss, _ = model.evaluate(x, labels, verbose=0)
+    pred = model.predict(x, verbose=0)
+    expected = -np.log(np.take_along_axis(pred, labels[..., np.newaxis], -1))
+    np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
+    weights = np.arange(6.0)
+    weighted = model.evaluate(x, labels, sample_weight=weights, verbose=0)[0]
+    np.testing.assert_allclose(weighted, (expected[..., 0] * weights[:, np.newaxis]).mean(), rtol=1e-5)
+
+
+def test_freezing_a_layer_takes_effect_at_the_next_fit(classifier, data):
+    x, labels, _ = data
+    model = classifier(optimizer="adam")
+    model.fit(x, labels, verbose=0)
+    first, last = model.layers
+    first.trainable = False
+    before = model.get_weights()
+    model.fit(x, labels, epochs=2, verbose=0)
+    np.testing.assert_array_equal(before[0], first.get_weights()[0])
+    assert not np.array_equal(before[2], last.get_weights()[0])
+    first.trainable = True
+    model.fit(x, labels, verbose=0)
+    assert not np.array_equal(before[0], first.get_weights()[0])
+
+
+def test_one_optimizer_may_train_two_models_in_turn(regressor, data):
+    x, _, y = data
+    optimizer = Adam(0.01)
+    first, second = regressor(optimizer=optimizer), regressor(optimizer=optimizer, units=1)
+    for model in (first, second, first, second):
+        before = model.get_weights()[0]
+        model.fit(x, y, verbose=0)
+        assert np.isfinite(model.get_weights()[0]).all()
+        assert not np.array_equal(before, model.get_weights()[0])
+
+
+def test_a_layer_added_later_makes_another_model(data):
+    x, _, y = data
+    model = Sequential([Input((3,)), Dense(2)])
+    model.compile("sgd", "mse", device="reference")
+    model.fit(x, np.stack([y, y], 1), verbose=0)
+    model.add(Dense(1))
+    model.fit(x, y, verbose=0)
+    assert model.predict(x, verbose=0).shape == (20, 1)
+
+
+def test_float64_models_compute_in_float64(data, device):
+    x, _, y = data
+    model = Sequential([Input((3,)), Dense(1, dtype="float64")])
+    model.compile(SGD(0.05), "mse", device=device)
+    kernel, bias = model.get_weights()
+    losses = model.fit(x, y, shuffle=False, verbose=0).history["loss"]
+    pred = x @ kernel[:, 0] + bias[0]
+    np.testing.assert_allclose(losses, ((pred - y) ** 2).mean(), rtol=1e-12)
+    assert model.predict(x, verbose=0).dtype == np.float64
+
+
+def test_flatten_takes_images(data):
+    model = Sequential([Input((2, 3)), Flatten(), Dense(1)])
+    model.compile("sgd", "mse", device="reference")
+    model.fit(np.ones((4, 2, 3)), np.ones(4), verbose=0)
+    assert model.optimizer.iterations == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 from fastnn import activations
+from fastnn.keras_tensor import Shape
 from fastnn.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Softmax(Layer):
     Raises
     ------
     ValueError
-        When lowered, if ``axis`` is not the last one.
+        When called, if ``axis`` is not the last one.
     """
 
     min_ndim = 2
@@ -136,6 +137,14 @@ class Softmax(Layer):
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """``axis`` must be the last one."""
+        super().check_input_shape(shape)
+        if self.axis not in (-1, len(shape) - 1):
+            raise ValueError(
+                f"`axis` of layer {self.name!r} must be -1, the last one, got axis={self.axis!r} for the input shape {shape}"
+            )
 
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The rows of softmax."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -136,12 +137,10 @@ class Graph:
 
 
 def _check_names(layers: Sequence[Layer]) -> None:
-    names = [layer.name for layer in layers]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(layer.name for layer in layers).items():
+        if count > 1:
             raise ValueError(
-                f"The name {name!r} is used {names.count(name)} times in the model: layer names must be unique. "
-                "Give one of them another name="
+                f"The name {name!r} is used {count} times in the model: layer names must be unique. Give one of them another name="
             )
 
 

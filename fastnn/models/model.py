@@ -184,7 +184,10 @@ class Model(Trainer, Layer):
 
     def call(self, inputs: Any) -> Any:
         """What the model does to its inputs; a class of your own may override it."""
-        return configuration.replay(self._known_graph("inputs"), tensors_of(inputs) or [], self._as_called)
+        tensors = tensors_of(inputs)
+        if tensors is None:
+            return self._call_arrays(inputs)
+        return configuration.replay(self._known_graph("inputs"), tensors, self._as_called)
 
     def _ensure_built(self, shapes: list[Shape]) -> None:
         if self.graph is None:

@@ -40,6 +40,9 @@ def test_least_squares_graph_is_one_dense_layer():
     model = Model(inputs=x, outputs=layer(x))
     np.testing.assert_allclose(model(A), affine(layer, A), rtol=1e-5)
     assert (model.input, model.output) == (x, layer.output)
+    again = model.call(Input((3,)))
+    assert again.node.layer is layer
+    np.testing.assert_array_equal(model.call(A), model(A))
 
 
 def test_layers_and_weights_are_in_keras_order():

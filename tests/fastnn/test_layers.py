@@ -78,6 +78,7 @@ def test_unknown_keywords_are_refused_with_near_matches(wrong, right):
         (lambda: Input(4), r"`shape` must be one sample's shape such as \(4,\), got 4"),
         (lambda: Input(), "an input needs either `shape`"),
         (lambda: Input((3,), sparse=True), "argument `sparse` of InputLayer is not supported yet"),
+        (lambda: Softmax(axis=1)(Input((3, 4))), "`axis` of layer .* must be -1, the last one, got axis=1"),
         (lambda: Dense(2)(Input(())), "expected min_ndim=2, found ndim=1"),
         (lambda: Dense(2)(KerasTensor((None, None, 3))), "only the batch may be None"),
         (lambda: Dense(2)(np.ones(3)), r"expected min_ndim=2, found ndim=1. Full shape received: \(3,\)"),

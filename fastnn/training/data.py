@@ -167,7 +167,7 @@ def _check_range(low: int, high: int, target: Target) -> None:
     text = f"{name} holds class numbers from {low} to {high}; the model has {count} outputs, so they must be from 0 to {count - 1}"
     if count == 1:
         advice = "For two classes and one output write loss='binary_crossentropy' with a sigmoid"
-    elif low == 1 and high == count:
+    elif low > 0 and high == count:
         advice = f"Classes are counted from 0: write {name} - 1"
     elif low < 0:
         advice = NAME_LABELS.format(name=name)

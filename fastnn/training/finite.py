@@ -11,12 +11,13 @@ from fastnn.engine import select
 from fastnn.engine.session import Session
 from fastnn.lowering.programs import lower
 from fastnn.training.data import Samples
+from fastnn.training.runtime import Runtime, sample_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fastnn.keras_tensor import KerasTensor
     from fastnn.layers import Layer
-    from fastnn.training.runtime import Runtime
 
 ADVICE = (
     "Scale the features (subtract their mean, divide by their standard deviation) or lower the learning rate (now {rate:g}). "
@@ -46,14 +47,14 @@ def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Ite
     from fastnn.models.graph import Graph
 
     found: list[tuple[Layer, int]] = []
-    tensors = []
+    tensors: list[KerasTensor] = []
     for node in runtime.graph.nodes:
         if node.inputs:
             found += [(node.layer, len(tensors) + place) for place in range(len(node.outputs))]
             tensors += node.outputs
     program = lower(Graph(runtime.graph.inputs, tensors), "predict", dtype=runtime.dtype, variables=runtime.variables)
     session = Session(select.get("reference"), program, [variable.array for variable in runtime.variables], len(rows))
-    outputs = {f"out{place}": np.empty((len(rows), *tensor.shape[1:]), runtime.dtype) for place, tensor in enumerate(tensors)}
+    outputs = {f"out{place}": np.empty((len(rows), *sample_shape(tensor)), runtime.dtype) for place, tensor in enumerate(tensors)}
     inputs = {name: array[rows] for name, array in samples.slots.items() if name.startswith("x")}
     session.set_inputs(**inputs, **outputs)
     session.start(len(rows))

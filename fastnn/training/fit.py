@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fastnn_kernels.system import at_fork
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from fastnn.optimizers.base import Optimizer
     from fastnn.training.trainer import Trainer
 
-_trained: dict[int, int] = {}
-"""Threads that train a model, by the model's id."""
+_trained: dict[int, object] = {}
+"""The calls that train a model now, by the model's id."""
 
 at_fork(after_in_child=_trained.clear)
 
@@ -41,15 +40,17 @@ def exclusively(model: Trainer) -> Iterator[None]:
     RuntimeError
         When it is being trained already.
     """
-    if id(model) in _trained or _trained.setdefault(id(model), threading.get_ident()) != threading.get_ident():
-        raise RuntimeError(
-            f"model {model.name!r} is being trained already, in another thread or by a callback's caller; "
-            "train copies of it, or one after the other"
-        )
+    call = object()
     try:
+        if _trained.setdefault(id(model), call) is not call:
+            raise RuntimeError(
+                f"model {model.name!r} is being trained already, in another thread or by the fit that called this callback; "
+                "train copies of it, or one after the other"
+            )
         yield
     finally:
-        del _trained[id(model)]
+        if _trained.get(id(model)) is call:
+            del _trained[id(model)]
 
 
 def run_once(session: Session, samples: Samples, optimizer: Optimizer | None = None) -> None:
@@ -83,7 +84,8 @@ class Training(Loop):
         generator = np.random.default_rng(random.next_seed()) if shuffle else None
         super().__init__(session, samples, steps, generator, resumes=steps is not None)
         self.model, self.runtime, self.resolved = model, runtime, resolved
-        self.optimizer: Any = model.optimizer
+        assert model.optimizer is not None
+        self.optimizer = model.optimizer
         session.iterations = self.optimizer.iterations
         self._warned = False
         self._epoch = 0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastnn.callbacks.base import CallbackList
+from fastnn.callbacks.history import History
 from fastnn.training.progress import ProgressLogger
 
 if TYPE_CHECKING:
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def callback_list(model: Trainer, callbacks: Any, verbose: int, steps: int, epochs: int = 1, history: bool = False) -> CallbackList:
-    """The list whose hooks a run calls; a `CallbackList` of the user's own is taken as it is."""
+    """The list whose hooks a run calls; a `CallbackList` of the user's own is taken as it is, with a History."""
     if isinstance(callbacks, CallbackList):
+        if history and callbacks.history is None:
+            callbacks.append(History())
+            callbacks.set_model(model)
         return callbacks
     found = CallbackList(callbacks, add_history=history)
     if verbose:

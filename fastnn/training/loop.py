@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 
@@ -45,8 +46,9 @@ class Loop:
         per_pass = -(-samples.count // session.batch)
         self.steps = steps or per_pass
         self._resumes = resumes
+        self._step_seconds = PIECE_SECONDS
         self._shuffle = shuffle
-        self._index = None if shuffle is None else np.arange(samples.count)
+        self._index = None if shuffle is None else np.arange(samples.count, dtype=np.int64)
         self.learning_rates: NDArray[np.float64] = np.zeros(per_pass)
         session.set_inputs(**samples.slots, index=self._index, learning_rate=self.learning_rates)
         session.start(0)
@@ -57,7 +59,7 @@ class Loop:
         if self._resumes and session.step < session.steps:
             session.memory.segments["totals"][...] = 0
         else:
-            if self._shuffle is not None:
+            if self._shuffle is not None and self._index is not None:
                 self._shuffle.shuffle(self._index)
             session.start(self.samples.count)
         steps = min(self.steps, session.steps - session.step)
@@ -77,13 +79,16 @@ class Loop:
     def advance(self, limit: int) -> int:
         """Run up to ``limit`` steps, at most about `PIECE_SECONDS`; returns the steps done, at least one."""
         session = self.session
-        piece = max(1, int(PIECE_SECONDS / session.step_seconds)) if session.step_seconds else 1
-        limit = min(limit, piece)
-        self.before_steps(session.step, session.step + limit)
+        first, start = session.step, time.perf_counter()
+        limit = min(limit, max(1, int(PIECE_SECONDS / self._step_seconds)))
+        self.before_steps(first, first + limit)
         done = session.run(limit)
         while session.stopped is not None:
             self.on_trouble(session.stopped)
             done += session.run(limit - done)
+        whole = min(session.step, self.samples.count // session.batch) - first
+        if whole > 0:  # the last, short batch says nothing about the others
+            self._step_seconds = (time.perf_counter() - start) / whole
         return done
 
     def before_steps(self, start: int, stop: int) -> None:

@@ -43,7 +43,8 @@ def _renew_lock() -> None:
 at_fork(after_in_child=_renew_lock)
 
 
-def _sample_shape(tensor: KerasTensor) -> tuple[int, ...]:
+def sample_shape(tensor: KerasTensor) -> tuple[int, ...]:
+    """The shape without the batch."""
     return tuple(size for size in tensor.shape[1:] if size is not None)
 
 
@@ -68,8 +69,8 @@ class Runtime:
         self.trainable = [variable.trainable for variable in self.variables]
         with _lowering:
             place_in_arena(self.variables)
-        self.input_shapes = [_sample_shape(tensor) for tensor in graph.inputs]
-        self.output_shapes = [_sample_shape(tensor) for tensor in graph.outputs]
+        self.input_shapes = [sample_shape(tensor) for tensor in graph.inputs]
+        self.output_shapes = [sample_shape(tensor) for tensor in graph.outputs]
         self.programs: dict[Key, Program] = {}
         self._slots: NDArray[Any] | None = None
         self._idle: dict[tuple[Key, int], list[Session]] = {}

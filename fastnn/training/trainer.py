@@ -220,8 +220,8 @@ class Trainer:
                     session = sessions.enter_context(self._session("test", val_batch, held_back.weighted, level))
                     validation = Evaluation(session, resolved, held_back, val_steps)
                 training.run(hooks, span, validation, validates)
-        assert self.history is not None
-        return self.history
+        assert hooks.history is not None
+        return hooks.history
 
     def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
         """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""

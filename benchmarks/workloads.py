@@ -1,0 +1,137 @@
+"""The table of workloads. Its first rows and the classes of specs are in ``fastnn.bench``, which the short form uses as well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastnn.bench.specs import InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
+from fastnn.bench.workloads import BLOBS, W1, W6, W8
+
+ENTROPY, SQUARES = "softmax_cross_entropy", "mean_squared_error"
+
+AUTO_MPG = TrainSpec(9, (64, 64, 1), SQUARES, "rmsprop", 1e-3, samples=314, batch=32, epochs=100)
+MNIST = TrainSpec(784, (512, 512, 10), ENTROPY, "adam", 1e-3, samples=60_000, batch=128, epochs=1)
+MNIST_SMALL = TrainSpec(784, (128, 10), ENTROPY, "adam", 1e-3, samples=60_000, batch=32, epochs=1)
+IRIS = TrainSpec(4, (6, 6, 3), ENTROPY, "sgd", 1e-2, samples=150, batch=5, epochs=100)
+WIDE = TrainSpec(4096, (4096, 4096, 1000), ENTROPY, "adam", 1e-3, samples=2560, batch=256, epochs=1)
+SWEEP = SweepSpec(replace(BLOBS, epochs=20), models=256)
+
+FAST = ("fastnn", "jax scan", "jax jit", "plain C", "numpy")
+"""Peers that train W1 in less than 10 s for 200 epochs."""
+
+TRAINING = (
+    W1,
+    Workload("W1", "blobs-100", "W1, 100 epochs (subnormal moments)", replace(BLOBS, epochs=100), peers=FAST, repeats=5),
+    Workload("W1", "blobs-200", "W1, 200 epochs (subnormal moments)", replace(BLOBS, epochs=200), peers=FAST, repeats=5),
+    Workload("W2", "auto-mpg", "9-64-64-1 regression, RMSprop, N 314, batch 32, 100 epochs", AUTO_MPG, repeats=9),
+    Workload("W3", "mnist-512", "784-512-512-10 softmax, Adam, N 60,000, batch 128, 1 epoch", MNIST, repeats=5),
+    Workload("W3", "mnist-128", "784-128-10 softmax, Adam, N 60,000, batch 32, 1 epoch", MNIST_SMALL, repeats=5),
+    Workload("W4", "iris", "4-6-6-3 softmax, SGD, N 150, batch 5, 100 epochs", IRIS, repeats=9),
+    Workload("W5", "wide", "4096-4096-4096-1000 softmax, Adam, batch 256, 10 steps", WIDE, repeats=3),
+)
+
+BATCHES = tuple(
+    Workload(
+        "W3", f"batch-{batch}", f"784-128-10, Adam, batch {batch}, 20 steps", replace(MNIST_SMALL, samples=20 * batch, batch=batch)
+    )
+    for batch in (1, 4, 16, 64, 256, 1024)
+)
+"""Step time over batch size."""
+
+INFERENCE = (
+    *W6,
+    *(
+        Workload(
+            "W6", f"mnist-{rows}-{route}", f"784-512-512-10, {rows} row{'s' * (rows > 1)}, {text}", InferSpec(MNIST, rows, route)
+        )
+        for rows in (1, 32)
+        for route, text in (("predict", "predict(verbose=0)"), ("call", "model(x)"), ("prepared", "prepared call"))
+    ),
+)
+
+
+def _product(m: int, n: int, k: int, layout: str = "NN") -> Workload:
+    a, b = (letter == "T" for letter in layout)
+    return Workload(
+        "W7", f"matmul-{m}x{n}x{k}-{layout}", f"({m}, {k}) @ ({k}, {n}), {layout}", KernelSpec("matmul", (m, n, k), a, b)
+    )
+
+
+def _layer_products(spec: TrainSpec) -> list[Workload]:
+    """x @ W, dy @ W.T and x.T @ dy of every layer, B rows a batch."""
+    rows, found = spec.batch, []
+    for before, after in zip(spec.sizes, spec.widths, strict=False):
+        found += [_product(rows, after, before), _product(rows, before, after, "NT"), _product(before, after, rows, "TN")]
+    return found
+
+
+SQUARE = tuple(_product(size, size, size) for size in (64, 128, 256, 512, 1024, 2048, 4096))
+SHAPES = tuple(
+    {row.name: row for spec in (BLOBS, AUTO_MPG, MNIST, MNIST_SMALL, IRIS, WIDE) for row in _layer_products(spec)}.values()
+)
+
+_STREAM = (16_000_000,)
+_STREAM_ROWS = (16_000, 1000)
+
+KERNELS = (
+    *SQUARE,
+    *SHAPES,
+    *(
+        Workload(
+            "W7",
+            f"{ENTROPY}-{rows}x{classes}",
+            f"softmax-cross-entropy and gradient, ({rows}, {classes})",
+            KernelSpec(ENTROPY, (rows, classes)),
+        )
+        for rows, classes in ((128, 10), (4096, 1000), (1024, 32_000), (256, 128_256))
+    ),
+    *(
+        Workload("W7", op, f"{op.replace('_', ' ')}, 16M elements", KernelSpec(op, _STREAM_ROWS if "softmax" in op else _STREAM))
+        for name in ("relu", "sigmoid", "tanh", "softmax")
+        for op in (name, f"{name}_backward")
+    ),
+    Workload("W7", "adam", "Adam, 10M parameters", KernelSpec("adam", (10_000_000,))),
+    *(
+        Workload("W7", op, f"memory: {op}, 32M elements", KernelSpec(op, (32_000_000,)))
+        for op in ("copy", "scale", "update", "read")
+    ),
+)
+
+SWEEPS = (Workload("W9", "sweep", "256 models of W1's shape, 20 epochs each", SWEEP, repeats=1),)
+
+MEMORY = (
+    Workload("W10", "memory-mnist-512", "peak memory of W3's process", MemorySpec(MNIST), repeats=1),
+    Workload("W10", "memory-wide", "peak memory of W5's process", MemorySpec(WIDE), repeats=1),
+    Workload(
+        "W10",
+        "memory-predict",
+        "growth over 100,000 predicts",
+        MemorySpec(InferSpec(BLOBS, 1, "predict"), 100_000),
+        peers=("fastnn",),
+        repeats=1,
+    ),
+)
+
+QUALITY = (
+    Workload("W11", "digits", "seconds to 97% of the test digits", QualitySpec("digits", 0.97), repeats=3),
+    Workload("W11", "tabular", "validation error over wall time, tabular data", QualitySpec("tabular"), repeats=1),
+)
+
+WORKLOADS = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *W8, *SWEEPS, *MEMORY, *QUALITY)
+"""The table."""
+
+
+def select(names: str | None) -> tuple[Workload, ...]:
+    """The rows named, a comma between them: by id ("W1"), key ("W1-blobs") or the beginning of a name ("matmul"); None: all."""
+    if names is None:
+        return WORKLOADS
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if not any(_matches(row, name) for row in WORKLOADS):
+            known = ", ".join(dict.fromkeys(row.id for row in WORKLOADS))
+            raise ValueError(f"no workload is called {name!r}; ids are {known}, and names such as {W1.key!r} or 'matmul'")
+    return tuple(row for row in WORKLOADS if any(_matches(row, name) for name in wanted))
+
+
+def _matches(row: Workload, name: str) -> bool:
+    return name in (row.id, row.key) or row.name.startswith(name)

@@ -1,0 +1,23 @@
+"""The workloads that ``python -m fastnn bench`` runs: the first rows of the table in ``benchmarks/workloads.py``."""
+
+from __future__ import annotations
+
+from fastnn.bench.specs import InferSpec, ProcessSpec, TrainSpec, Workload
+
+BLOBS = TrainSpec(2, (25, 15, 4), "softmax_cross_entropy", "adam", 1e-3, samples=5000, batch=32, epochs=5)
+
+W1 = Workload("W1", "blobs", "2-25-15-4 softmax, Adam, N 5,000, batch 32, 5 epochs", BLOBS)
+
+W6 = tuple(
+    Workload("W6", f"blobs-{rows}-{route}", f"W1's model, {rows} row{'s' * (rows > 1)}, {text}", InferSpec(BLOBS, rows, route))
+    for rows in (1, 32)
+    for route, text in (("predict", "predict(verbose=0)"), ("call", "model(x)"), ("prepared", "prepared call"))
+)
+
+W8 = (
+    Workload("W8", "import", "a process that imports the library", ProcessSpec("import", BLOBS), repeats=7),
+    Workload("W8", "first-fit-warm", "a process: import, build, one epoch of W1", ProcessSpec("first_fit", BLOBS), repeats=7),
+    Workload("W8", "first-fit-cold", "the same with every cache empty", ProcessSpec("first_fit", BLOBS, cold=True), repeats=1),
+)
+
+SHORT = (W1, *W6, *W8)

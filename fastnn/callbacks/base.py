@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastnn.callbacks.history import History
-    from fastnn.training.trainer import Trainer
+    from fastnn.training.runner import Runner
 
 Logs = dict[str, float] | None
 
@@ -55,7 +55,7 @@ class Callback:
         """Receive ``params`` before the first hook."""
         self.params = params
 
-    def set_model(self, model: Trainer) -> None:
+    def set_model(self, model: Runner) -> None:
         """Receive ``model`` before the first hook."""
         self.model = model
 
@@ -134,7 +134,7 @@ class CallbackList(Callback):
         For anything that is not a callback object, such as a class without parentheses.
     """
 
-    def __init__(self, callbacks: Any = None, add_history: bool = False, model: Trainer | None = None, **params: Any) -> None:
+    def __init__(self, callbacks: Any = None, add_history: bool = False, model: Runner | None = None, **params: Any) -> None:
         self.callbacks = list(_flat(callbacks))
         if add_history and self.history is None:
             from fastnn.callbacks.history import History
@@ -162,7 +162,7 @@ class CallbackList(Callback):
             for callback in self.callbacks:
                 callback.set_params(params)
 
-    def set_model(self, model: Trainer) -> None:
+    def set_model(self, model: Runner) -> None:
         """Hand ``model`` to each callback; its ``history`` becomes the one in this list."""
         self.model = model
         if self.history is not None:

@@ -23,7 +23,7 @@ from fastnn.training.spec import Resolved
 
 if TYPE_CHECKING:
     from fastnn.optimizers.base import Optimizer
-    from fastnn.training.trainer import Trainer
+    from fastnn.training.runner import Runner
 
 _trained: dict[int, object] = {}
 """The calls that train a model now, by the model's id."""
@@ -32,7 +32,7 @@ at_fork(after_in_child=_trained.clear)
 
 
 @contextmanager
-def exclusively(model: Trainer) -> Iterator[None]:
+def exclusively(model: Runner) -> Iterator[None]:
     """Train ``model`` in this thread alone.
 
     Raises
@@ -72,7 +72,7 @@ class Training(Loop):
 
     def __init__(
         self,
-        model: Trainer,
+        model: Runner,
         runtime: Runtime,
         resolved: Resolved,
         samples: Samples,

@@ -11,10 +11,10 @@ from fastnn.callbacks.history import History
 from fastnn.training.progress import ProgressLogger
 
 if TYPE_CHECKING:
-    from fastnn.training.trainer import Trainer
+    from fastnn.training.runner import Runner
 
 
-def callback_list(model: Trainer, callbacks: Any, verbose: int, steps: int, epochs: int = 1, history: bool = False) -> CallbackList:
+def callback_list(model: Runner, callbacks: Any, verbose: int, steps: int, epochs: int = 1, history: bool = False) -> CallbackList:
     """The list whose hooks a run calls; a `CallbackList` of the user's own is taken as it is, with a History."""
     if isinstance(callbacks, CallbackList):
         if history and callbacks.history is None:

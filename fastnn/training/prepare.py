@@ -17,7 +17,7 @@ from fastnn.training.spec import Resolved
 from fastnn.training.weights import class_weights, sample_weights
 
 if TYPE_CHECKING:
-    from fastnn.training.trainer import Trainer
+    from fastnn.training.runner import Runner
 
 DEFAULT_BATCH = 32
 
@@ -47,13 +47,13 @@ def verbosity(value: Any) -> int:
     return int(value)
 
 
-def require_compiled(model: Trainer) -> None:
+def require_compiled(model: Runner) -> None:
     """Raise ValueError unless ``compile`` has been called."""
     if not model.compiled:
         raise ValueError("You must call `compile()` before using the model, such as model.compile('adam', 'mse').")
 
 
-def runtime_of(model: Trainer) -> Runtime:
+def runtime_of(model: Runner) -> Runtime:
     """The model's runtime: a new one after its graph, its device or what is trained has changed."""
     runtime = model._runtime
     graph = model.graph
@@ -64,13 +64,13 @@ def runtime_of(model: Trainer) -> Runtime:
     return runtime
 
 
-def raw_inputs(model: Trainer, x: Any) -> tuple[list[Any], list[NDArray[Any]], list[str]]:
+def raw_inputs(model: Runner, x: Any) -> tuple[list[Any], list[NDArray[Any]], list[str]]:
     """The inputs as the user gave them, as arrays of numbers, and their names for errors."""
     raw, names = separate(x, model.input_names if model.built else ["x"], "x")
     return raw, [as_array(value, name) for value, name in zip(raw, names, strict=True)], names
 
 
-def build_for(model: Trainer, arrays: Sequence[NDArray[Any]]) -> None:
+def build_for(model: Runner, arrays: Sequence[NDArray[Any]]) -> None:
     """Build a model that has not seen data yet."""
     if not model.built:
         shape = arrays[0].shape[1:] or (1,)
@@ -86,7 +86,7 @@ def fit_inputs(runtime: Runtime, arrays: Sequence[NDArray[Any]], names: Sequence
 
 
 def prepare(
-    model: Trainer,
+    model: Runner,
     x: Any,
     y: Any,
     sample_weight: Any = None,
@@ -164,7 +164,7 @@ def split(samples: Samples, validation_split: float, *, weighted: bool) -> tuple
     return samples.part(0, at), held_back if weighted else held_back.unweighted()
 
 
-def validation_samples(model: Trainer, data: Any, finite: bool) -> Samples:
+def validation_samples(model: Runner, data: Any, finite: bool) -> Samples:
     """The samples of ``validation_data``: (x, y) or (x, y, sample_weight)."""
     if not isinstance(data, list | tuple) or len(data) not in (2, 3):
         came = f"{len(data)} of them" if isinstance(data, list | tuple) else f"a {type(data).__name__}"

@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
 
 from fastnn import config, optimizers
 from fastnn.engine import select
-from fastnn.engine.session import Session
-from fastnn.tensor import Tensor
 from fastnn.training import fit, prepare
-from fastnn.training.data import Samples
 from fastnn.training.evaluate import Evaluation
 from fastnn.training.hooks import callback_list
-from fastnn.training.predict import GROUP, empty_outputs, forward, predict
-from fastnn.training.progress import CompileProgress
-from fastnn.training.runtime import Runtime
-from fastnn.training.spec import Compiled, Resolved
+from fastnn.training.one_batch import OneBatch
+from fastnn.training.predict import GROUP, empty_outputs, predict
+from fastnn.training.spec import Compiled
 
 if TYPE_CHECKING:
     from fastnn.callbacks import History
-    from fastnn.metrics import Metric
-    from fastnn.models.graph import Graph
-    from fastnn.optimizers.base import Optimizer
-    from fastnn.variables import Variable
 
 
-class Trainer:
+class Trainer(OneBatch):
     """Training, evaluation and prediction; the base of `fastnn.Model`."""
-
-    optimizer: Optimizer | None = None
-    loss: Any = None
-    compiled = False
-    stop_training = False
-    history: History | None = None
-    _compiled = Compiled()
-    _device: str | None = None
-    _runtime: Runtime | None = None
-    _resolved: Resolved | None = None
-
-    if TYPE_CHECKING:  # what a Model adds
-        name: str
-        dtype: str
-        built: bool
-        graph: Graph | None
-
-        @property
-        def weights(self) -> list[Variable]: ...
-        @property
-        def input_names(self) -> list[str]: ...
-        @property
-        def output_names(self) -> list[str]: ...
-        def build(self, input_shape: Any = None) -> None: ...
-        def _as_called(self, outputs: list[Any]) -> Any: ...
-
-    # -- compile ---------------------------------------------------------------------------------------------------------
 
     def compile(
         self,
@@ -115,8 +78,6 @@ class Trainer:
             self._runtime = None
         self.stop_training = False
         self.compiled = True
-
-    # -- fit -------------------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -223,20 +184,6 @@ class Trainer:
         assert hooks.history is not None
         return hooks.history
 
-    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
-        """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
-        runtime, optimizer = self._runtime, self.optimizer
-        assert runtime is not None
-        if kind == "train" and optimizer is not None:
-            runtime.attach(optimizer)
-        if (kind, weighted) not in runtime.programs:
-            heads = self._resolved.heads if self._resolved is not None and kind != "predict" else []
-            with closing(CompileProgress(verbose)) as progress:
-                runtime.program(kind, weighted, heads, optimizer, progress)
-        return runtime.session(kind, batch, weighted)
-
-    # -- evaluate and predict --------------------------------------------------------------------------------------------
-
     def evaluate(
         self,
         x: Any = None,
@@ -313,133 +260,3 @@ class Trainer:
         with self._session("predict", batch * group, verbose=level) as session:
             predict(session, slots, outputs, count, group, hooks)
         return self._as_called(outputs)
-
-    def _inputs(self, x: Any) -> tuple[Runtime, dict[str, NDArray[Any]], int]:
-        """The input slots for ``x``, checked."""
-        _, arrays, names = prepare.raw_inputs(self, x)
-        prepare.build_for(self, arrays)
-        runtime = prepare.runtime_of(self)
-        slots = prepare.fit_inputs(runtime, arrays, names)
-        if len(arrays) > 1:
-            prepare.check_lengths(dict(zip(names, arrays, strict=True)))
-        return runtime, slots, len(arrays[0])
-
-    def _call_arrays(self, inputs: Any) -> Any:
-        """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
-        return self._as_called([output.view(Tensor) for output in self._forward(inputs)])
-
-    def _forward(self, x: Any) -> list[NDArray[Any]]:
-        runtime, slots, count = self._inputs(x)
-        outputs = empty_outputs(runtime, count)
-        with self._session("predict", prepare.DEFAULT_BATCH) as session:
-            forward(session, slots, outputs, count)
-        return outputs
-
-    # -- one batch at a time ---------------------------------------------------------------------------------------------
-
-    def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """One update on the samples given.
-
-        Parameters
-        ----------
-        x, y, sample_weight, class_weight
-            As in `fit`; all of them are one batch.
-        return_dict : bool
-            Whether to return a dict by name.
-
-        Returns
-        -------
-        float, list of float or dict
-            Loss and metrics of this batch before the update, as from `evaluate`.
-
-        Raises
-        ------
-        ValueError
-            When the model is not compiled, or the data does not fit it.
-        RuntimeError
-            When the model is being trained already.
-        """
-        prepare.require_compiled(self)
-        with fit.exclusively(self):
-            _, resolved, samples = prepare.prepare(self, x, y, sample_weight, class_weight)
-            logs = self._one_batch("train", resolved, samples)
-        return self._values(resolved, logs, return_dict)
-
-    def _one_batch(self, kind: str, resolved: Resolved, samples: Samples) -> dict[str, float]:
-        with self._session(kind, prepare.capacity(samples.count), samples.weighted) as session:
-            fit.run_once(session, samples, self.optimizer if kind == "train" else None)
-            return resolved.logs(session.totals())
-
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Loss and metrics of the samples given, as one batch; see `evaluate`."""
-        prepare.require_compiled(self)
-        _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
-        logs = self._one_batch("test", resolved, samples)
-        return self._values(resolved, logs, return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The model's outputs for the samples given; see `predict`."""
-        return self._as_called(self._forward(x))
-
-    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[NDArray[Any]]]:
-        """The loss on the samples given, as one batch, and its gradients; nothing is changed.
-
-        Parameters
-        ----------
-        x, y, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        loss : float
-            As ``compile`` defines it: by default the mean over the samples.
-        gradients : list of ndarray
-            One per weight of ``trainable_weights``, in order and in its shape: for ``optimizer.apply_gradients``.
-
-        Raises
-        ------
-        ValueError
-            When the model is not compiled, or the data does not fit it.
-
-        Examples
-        --------
-        >>> from fastnn import Input, Sequential
-        >>> from fastnn.layers import Dense
-        >>> model = Sequential([Input((1,)), Dense(1, kernel_initializer="ones")])
-        >>> model.compile("sgd", "mse", device="reference")
-        >>> loss, (kernel, bias) = model.gradients([[1.0], [2.0]], [[0.0], [0.0]])
-        >>> loss, kernel, bias
-        (2.5, array([[5.]], dtype=float32), array([3.], dtype=float32))
-        """
-        prepare.require_compiled(self)
-        _, resolved, samples = prepare.prepare(self, x, y, sample_weight)
-        with self._session("gradients", prepare.capacity(samples.count), samples.weighted) as session:
-            fit.run_once(session, samples)
-            return resolved.logs(session.totals())["loss"], session.gradients()
-
-    # -- metrics ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The metrics, once data has shown which ones fit."""
-        return [] if self._resolved is None else list(self._resolved.metrics.values())
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """Names of the values that `evaluate` returns, in order; before data has been seen the loss alone."""
-        return ["loss"] if self._resolved is None else self._resolved.order
-
-    def reset_metrics(self) -> None:
-        """Nothing to do: metrics start at zero in every epoch and every call."""
-
-    def _metric_directions(self) -> dict[str, int]:
-        """1 for each metric that is to rise, -1 for one that is to fall, by its key in ``logs``."""
-        return {} if self._resolved is None else self._resolved.directions
-
-    def _values(self, resolved: Resolved, logs: dict[str, float], as_dict: bool) -> Any:
-        if as_dict:
-            return logs
-        values = [logs[name] for name in resolved.order]
-        return values[0] if len(values) == 1 else values

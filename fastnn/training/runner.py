@@ -1,0 +1,112 @@
+"""What a model keeps for its runs: what it was compiled with, its runtime, its resolved metrics."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from fastnn.engine.session import Session
+from fastnn.tensor import Tensor
+from fastnn.training import prepare
+from fastnn.training.predict import empty_outputs, forward
+from fastnn.training.progress import CompileProgress
+from fastnn.training.runtime import Runtime
+from fastnn.training.spec import Compiled, Resolved
+
+if TYPE_CHECKING:
+    from fastnn.callbacks import History
+    from fastnn.metrics import Metric
+    from fastnn.models.graph import Graph
+    from fastnn.optimizers.base import Optimizer
+    from fastnn.variables import Variable
+
+
+class Runner:
+    """The state behind `Trainer`, and what all its methods need."""
+
+    optimizer: Optimizer | None = None
+    loss: Any = None
+    compiled = False
+    stop_training = False
+    history: History | None = None
+    _compiled = Compiled()
+    _device: str | None = None
+    _runtime: Runtime | None = None
+    _resolved: Resolved | None = None
+
+    if TYPE_CHECKING:  # what a Model adds
+        name: str
+        dtype: str
+        built: bool
+        graph: Graph | None
+
+        @property
+        def weights(self) -> list[Variable]: ...
+        @property
+        def input_names(self) -> list[str]: ...
+        @property
+        def output_names(self) -> list[str]: ...
+        def build(self, input_shape: Any = None) -> None: ...
+        def _as_called(self, outputs: list[Any]) -> Any: ...
+
+    # -- sessions and inputs ---------------------------------------------------------------------------------------------
+
+    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
+        """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
+        runtime, optimizer = self._runtime, self.optimizer
+        assert runtime is not None
+        if kind == "train" and optimizer is not None:
+            runtime.attach(optimizer)
+        if (kind, weighted) not in runtime.programs:
+            heads = self._resolved.heads if self._resolved is not None and kind != "predict" else []
+            with closing(CompileProgress(verbose)) as progress:
+                runtime.program(kind, weighted, heads, optimizer, progress)
+        return runtime.session(kind, batch, weighted)
+
+    def _inputs(self, x: Any) -> tuple[Runtime, dict[str, NDArray[Any]], int]:
+        """The input slots for ``x``, checked."""
+        _, arrays, names = prepare.raw_inputs(self, x)
+        prepare.build_for(self, arrays)
+        runtime = prepare.runtime_of(self)
+        slots = prepare.fit_inputs(runtime, arrays, names)
+        if len(arrays) > 1:
+            prepare.check_lengths(dict(zip(names, arrays, strict=True)))
+        return runtime, slots, len(arrays[0])
+
+    def _call_arrays(self, inputs: Any) -> Any:
+        """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
+        return self._as_called([output.view(Tensor) for output in self._forward(inputs)])
+
+    def _forward(self, x: Any) -> list[NDArray[Any]]:
+        runtime, slots, count = self._inputs(x)
+        outputs = empty_outputs(runtime, count)
+        with self._session("predict", prepare.DEFAULT_BATCH) as session:
+            forward(session, slots, outputs, count)
+        return outputs
+
+    # -- metrics ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics, once data has shown which ones fit."""
+        return [] if self._resolved is None else list(self._resolved.metrics.values())
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the values that `evaluate` returns, in order; before data has been seen the loss alone."""
+        return ["loss"] if self._resolved is None else self._resolved.order
+
+    def reset_metrics(self) -> None:
+        """Nothing to do: metrics start at zero in every epoch and every call."""
+
+    def _metric_directions(self) -> dict[str, int]:
+        """1 for each metric that is to rise, -1 for one that is to fall, by its key in ``logs``."""
+        return {} if self._resolved is None else self._resolved.directions
+
+    def _values(self, resolved: Resolved, logs: dict[str, float], as_dict: bool) -> Any:
+        if as_dict:
+            return logs
+        values = [logs[name] for name in resolved.order]
+        return values[0] if len(values) == 1 else values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import final
 
 from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, RATES
 
@@ -19,6 +20,7 @@ SCRATCH_OPERAND = Operand("scratch", 0, (SCRATCH,), "f")
 TRAINING = ("train", "gradients")
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """A value with one entry per sample: ``shape`` is one sample's. Tensors that are reshapes of each other share a buffer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_MEAN, REDUCTION_SUM, REDUCTION_WEIGHTED_MEAN
 
@@ -42,13 +42,13 @@ def row_loss(
     weight: Tensor | None = None,
     scale: Operand | None = None,
     gradient: bool = False,
-    **attributes: float,
+    **attributes: Any,
 ) -> Tensor:
     """Emit the loss instruction ``op``: one value a row, and with ``gradient`` the gradient of the scaled, weighted sum."""
     pred, truth, *_, doutput = (spec.name for spec in INSTRUCTIONS[op].operands)
     values = b.tensor(output.shape[:-1])
     into, accumulate = b.gradient_into(output) if gradient else (None, 0)
-    operands = {
+    operands: dict[str, Any] = {
         pred: output.matrix,
         truth: target.vector if target.dtype == "i4" else target.matrix,
         "weight": weight and weight.vector,
@@ -60,11 +60,15 @@ def row_loss(
     return values
 
 
-def row_metric(b: Builder, op: str, output: Tensor, target: Tensor, **attributes: float) -> Tensor:
+def row_metric(b: Builder, op: str, output: Tensor, target: Tensor, **attributes: Any) -> Tensor:
     """Emit the metric instruction ``op``: one value a row."""
     pred, truth, value = (spec.name for spec in INSTRUCTIONS[op].operands)
     values = b.tensor(output.shape[:-1])
-    operands = {pred: output.matrix, truth: target.vector if target.dtype == "i4" else target.matrix, value: values.vector}
+    operands: dict[str, Any] = {
+        pred: output.matrix,
+        truth: target.vector if target.dtype == "i4" else target.matrix,
+        value: values.vector,
+    }
     b.emit(op, **operands, **attributes)
     return values
 

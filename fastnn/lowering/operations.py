@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from fastnn_kernels.instructions import ACTIVATION_LINEAR
 
@@ -75,7 +76,7 @@ def reshape(b: Builder, x: Tensor, shape: Sequence[int]) -> Tensor:
 def relu(b: Builder, x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """``max_value`` where x >= max_value, x where x > threshold, else ``negative_slope * (x - threshold)``."""
     out = b.tensor(x.shape, trained=x.trained)
-    limits = {
+    limits: dict[str, Any] = {
         "negative_slope": float(negative_slope),
         "max_value": math.inf if max_value is None else float(max_value),
         "threshold": float(threshold),

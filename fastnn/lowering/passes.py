@@ -57,7 +57,10 @@ def fuse(rows: Sequence[Row]) -> list[Row]:
     for number, row in enumerate(rows):
         if not _fusible(row):
             continue
-        (x, out), first = row.operands, users[row.operands[0].offset][0]
+        x, out = row.operands
+        assert x is not None
+        assert out is not None
+        first = users[x.offset][0]
         if users[x.offset] == [first, number] and rows[first].op == "matmul":
             fused[first] = _with_activation(rows[first], row, out)
             gone.add(number)
@@ -67,7 +70,9 @@ def fuse(rows: Sequence[Row]) -> list[Row]:
 def _with_activation(matmul: Row, activation: Row, out: Operand) -> Row:
     """``matmul`` that writes ``activation`` of its result to the buffer of ``out``."""
     slope = activation.attribute("negative_slope") if activation.op == "relu" else 0.0
-    operands = (*matmul.operands[:-1], replace(matmul.operands[-1], offset=out.offset))
+    product = matmul.operands[-1]
+    assert product is not None
+    operands = (*matmul.operands[:-1], replace(product, offset=out.offset))
     return replace(matmul, operands=operands, attributes=(*matmul.attributes[:2], _FUSED[activation.op], slope, 0))
 
 

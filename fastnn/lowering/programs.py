@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from fastnn_kernels.instructions import INSTRUCTIONS
 
@@ -72,7 +72,7 @@ def lower(
 
 
 def _forward(b: Builder, graph: Graph) -> list[Tensor]:
-    values = {id(x): b.input(f"x{number}", tuple(x.shape[1:])) for number, x in enumerate(graph.inputs)}
+    values = {id(x): b.input(f"x{number}", cast("tuple[int, ...]", x.shape[1:])) for number, x in enumerate(graph.inputs)}
     for node in graph.nodes:
         if node.inputs:
             results = node.layer.lower(b, *(values[id(x)] for x in node.inputs))
@@ -88,14 +88,14 @@ def _update(b: Builder, optimizer: Optimizer) -> None:
     b.emit("next_update", learning_rate=learning_rate, control=CONTROL, rates=RATES_OPERAND, beta_1=beta_1, beta_2=beta_2)
     instruction = INSTRUCTIONS[optimizer.op]
     names = [name for name, _ in instruction.attributes]
-    attributes = dict(zip(names, optimizer.attributes(), strict=True))
+    attributes: dict[str, Any] = dict(zip(names, optimizer.attributes(), strict=True))
     for run in b.layout.runs:
         b.emit(optimizer.op, **_run_operands(b, optimizer, run), **attributes)
 
 
-def _run_operands(b: Builder, optimizer: Optimizer, run: Run) -> dict[str, Operand]:
+def _run_operands(b: Builder, optimizer: Optimizer, run: Run) -> dict[str, Any]:
     """Operands of one update row: the run's gradients, weights and state vectors."""
-    operands = {
+    operands: dict[str, Any] = {
         "grads": Operand("grads", run.offset, (run.size,), "f"),
         "rates": RATES_OPERAND,
         "params": Operand("params", run.weight, (run.size,), "f"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fastnn_kernels.instructions import NO_CLASS, REDUCTION_MEAN
 
 from fastnn.engine.select import get
 from fastnn.engine.session import Session
@@ -10,7 +11,6 @@ from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
 from fastnn.lowering.heads import row_loss
 from fastnn.program import BATCH, SAMPLES, Operand
 from fastnn.variables import Variable, place_in_arena
-from fastnn_kernels.instructions import NO_CLASS, REDUCTION_MEAN
 
 SAMPLES_COUNT, FEATURES = 10, 3
 

@@ -54,7 +54,7 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
     """Loops over blocks of NC columns, KC terms and MC rows; a and b are packed where that pays."""
     m, n = shape
     row_start, row_stop, column_start, column_stop = part
-    width, a_packed = tile_columns(out), b_packed + KC * NC
+    width, a_packed = np.int64(tile_columns(out)), b_packed + KC * NC
     packs_a = m * terms > PACK_ELEMENTS and n > PACK_TILES * width
     packs_b = b_steps[1] != 1 or (terms * n > PACK_ELEMENTS and m > PACK_TILES * MR) or (not MASKS and n % width != 0)
     for j in range(column_start, column_stop, NC):
@@ -72,7 +72,7 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
                 rows = min(block_rows, row_stop - i)
                 a_source, a_at, a_tile = a, (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1]), MR * a_steps[0]
                 if packs_a:
-                    pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, MR, scratch, a_packed)
+                    pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, np.int64(MR), scratch, a_packed)
                     a_source, a_at, a_tile = scratch, (a_packed, 1, MR), MR * depth
                 size, out_at = (rows, columns), (i * n + j, n)
                 tiles(depth, a_source, a_at, a_tile, b_source, b_at, b_tile, out, out_at, size, bias, j, block_flags, slope)

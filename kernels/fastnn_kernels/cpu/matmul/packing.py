@@ -17,7 +17,7 @@ SIDE = 8
 
 def _block_copier(transposes: bool) -> Any:
     @intrinsic
-    def copy(typingctx: Any, source: Any, source_at: Any, out: Any, out_at: Any, size: Any) -> Any:
+    def copy_through_registers(typingctx: Any, source: Any, source_at: Any, out: Any, out_at: Any, size: Any) -> Any:
         pair = types.UniTuple(types.int64, 2)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -41,7 +41,7 @@ def _block_copier(transposes: bool) -> Any:
 
         return types.void(source, pair, out, pair, pair), codegen
 
-    return copy
+    return copy_through_registers
 
 
 copy_block, transpose_block = _block_copier(False), _block_copier(True)
@@ -74,7 +74,8 @@ def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transpose
             out[out_at[0] + place] = source[source_at[0] + r * source_at[1] + c]
 
 
-_copy = copy_matrix if TILE.masks else copy_matrix_plainly
+copy = copy_matrix if TILE.masks else copy_matrix_plainly
+"""`copy_matrix` in the form that suits what is compiled for."""
 
 
 @kernel
@@ -86,11 +87,9 @@ def pack(source, start, term, item, terms, items, width, packed, packed_start):
     are: whatever the micro-kernel makes of them, it does not store.
     """
     panel = 0
+    transposes = item != 1
     while panel < items:
         inside = min(width, items - panel)
-        place = (packed_start + panel * terms, width)
-        if item == 1:
-            _copy(source, (start + panel, term), packed, place, terms, inside, False)
-        else:
-            _copy(source, (start + panel * item, item), packed, place, inside, terms, True)
+        rows, columns, row = (inside, terms, item) if transposes else (terms, inside, term)
+        copy(source, (start + panel * item, row), packed, (packed_start + panel * terms, width), rows, columns, transposes)
         panel += width

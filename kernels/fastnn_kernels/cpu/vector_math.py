@@ -202,8 +202,8 @@ def tanh_float32(x):
 def _by_dtype(function: Any, in_float32: Any) -> None:
     """Let kernels call ``function``: on float32 it is ``in_float32``, on float64 what it says."""
 
-    @overload(function, jit_options=OPTIONS)
-    def choose(x):  # Numba compares its signature with the implementations'
+    @overload(function, jit_options=OPTIONS, strict=False)
+    def choose(x: Any) -> Any:
         return in_float32 if x == types.float32 else function
 
 

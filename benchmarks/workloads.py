@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from fastnn.bench.specs import InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
 from fastnn.bench.workloads import BLOBS, W1, W6, W8
@@ -38,23 +39,22 @@ BATCHES = tuple(
 )
 """Step time over batch size."""
 
-INFERENCE = (
-    *W6,
-    *(
-        Workload(
-            "W6", f"mnist-{rows}-{route}", f"784-512-512-10, {rows} row{'s' * (rows > 1)}, {text}", InferSpec(MNIST, rows, route)
-        )
+
+def _calls(name: str, title: str, model: TrainSpec) -> list[Workload]:
+    routes = {"predict": "predict(verbose=0)", "call": "model(x)", "prepared": "prepared call"}
+    return [
+        Workload("W6", f"{name}-{rows}-{route}", f"{title}, {rows} row{'s' * (rows > 1)}, {text}", InferSpec(model, rows, route))
         for rows in (1, 32)
-        for route, text in (("predict", "predict(verbose=0)"), ("call", "model(x)"), ("prepared", "prepared call"))
-    ),
-)
+        for route, text in routes.items()
+    ]
+
+
+INFERENCE = (*W6, *_calls("mnist", "784-512-512-10", MNIST))
 
 
 def _product(m: int, n: int, k: int, layout: str = "NN") -> Workload:
-    a, b = (letter == "T" for letter in layout)
-    return Workload(
-        "W7", f"matmul-{m}x{n}x{k}-{layout}", f"({m}, {k}) @ ({k}, {n}), {layout}", KernelSpec("matmul", (m, n, k), a, b)
-    )
+    spec = KernelSpec("matmul", (m, n, k), *(letter == "T" for letter in layout))
+    return Workload("W7", f"matmul-{m}x{n}x{k}-{layout}", f"({m}, {k}) @ ({k}, {n}), {layout}", spec)
 
 
 def _layer_products(spec: TrainSpec) -> list[Workload]:
@@ -70,54 +70,75 @@ SHAPES = tuple(
     {row.name: row for spec in (BLOBS, AUTO_MPG, MNIST, MNIST_SMALL, IRIS, WIDE) for row in _layer_products(spec)}.values()
 )
 
-_STREAM = (16_000_000,)
-_STREAM_ROWS = (16_000, 1000)
+_STREAM, _STREAM_ROWS = (16_000_000,), (16_000, 1000)
+
+
+def _kernel(op: str, title: str, shape: tuple[int, ...], **settings: Any) -> Workload:
+    name = f"{op}-{'x'.join(map(str, shape))}"
+    return Workload("W7", name, f"{title}, {shape[0] if len(shape) == 1 else shape}", KernelSpec(op, shape), **settings)
+
+
+LIMITS = (
+    _kernel("multiply_add", "multiply-adds in registers", (1_000_000_000,)),
+    *(_kernel(op, f"memory: {op}", (32_000_000,)) for op in ("copy", "scale", "update", "read")),
+)
+"""What the machine can do: the limits that stand beside the kernels."""
 
 KERNELS = (
+    *LIMITS,
     *SQUARE,
     *SHAPES,
     *(
-        Workload(
-            "W7",
-            f"{ENTROPY}-{rows}x{classes}",
-            f"softmax-cross-entropy and gradient, ({rows}, {classes})",
-            KernelSpec(ENTROPY, (rows, classes)),
-        )
-        for rows, classes in ((128, 10), (4096, 1000), (1024, 32_000), (256, 128_256))
+        _kernel(ENTROPY, "softmax-cross-entropy and gradient", shape)
+        for shape in ((128, 10), (4096, 1000), (1024, 32_000), (256, 128_256))
     ),
     *(
-        Workload("W7", op, f"{op.replace('_', ' ')}, 16M elements", KernelSpec(op, _STREAM_ROWS if "softmax" in op else _STREAM))
+        _kernel(op, op.replace("_", " "), _STREAM_ROWS if name == "softmax" else _STREAM)
         for name in ("relu", "sigmoid", "tanh", "softmax")
         for op in (name, f"{name}_backward")
     ),
-    Workload("W7", "adam", "Adam, 10M parameters", KernelSpec("adam", (10_000_000,))),
-    *(
-        Workload("W7", op, f"memory: {op}, 32M elements", KernelSpec(op, (32_000_000,)))
-        for op in ("copy", "scale", "update", "read")
-    ),
+    _kernel("adam", "Adam", (10_000_000,)),
 )
+
+FORM_PEERS = ("fastnn", "numba parallel", "numba one thread")
+FORMS = tuple(
+    Workload(
+        "forms",
+        f"{row.name}{'-busy' * busy}",
+        f"{row.title}{', a busy neighbour' * busy}",
+        row.spec,
+        peers=FORM_PEERS,
+        neighbour=busy,
+        all_threads=True,
+    )
+    for op, shape in ((ENTROPY, (128, 10)), (ENTROPY, (4096, 1000)), ("relu", (65_536,)), ("relu", (16_000_000,)))
+    for row in (_kernel(op, op.replace("_", " "), shape),)
+    for busy in (False, True)
+)
+"""One kernel as ``njit(parallel=True)``, as one thread, and on fastnn's team."""
 
 SWEEPS = (Workload("W9", "sweep", "256 models of W1's shape, 20 epochs each", SWEEP, repeats=1),)
 
-MEMORY = (
-    Workload("W10", "memory-mnist-512", "peak memory of W3's process", MemorySpec(MNIST), repeats=1),
-    Workload("W10", "memory-wide", "peak memory of W5's process", MemorySpec(WIDE), repeats=1),
-    Workload(
-        "W10",
-        "memory-predict",
-        "growth over 100,000 predicts",
-        MemorySpec(InferSpec(BLOBS, 1, "predict"), 100_000),
-        peers=("fastnn",),
-        repeats=1,
-    ),
+PREDICTS = InferSpec(BLOBS, 1, "predict")
+MEMORY = tuple(
+    Workload("W10", f"memory-{name}", title, spec, peers, repeats=1, all_threads=True)
+    for name, title, spec, peers in (
+        ("mnist-512", "peak memory of a process that runs W3", MemorySpec(MNIST), None),
+        ("wide", "peak memory of a process that runs W5", MemorySpec(WIDE), None),
+        ("predict", "growth of memory over 100,000 predicts", MemorySpec(PREDICTS, 100_000), ("fastnn",)),
+    )
 )
 
-QUALITY = (
-    Workload("W11", "digits", "seconds to 97% of the test digits", QualitySpec("digits", 0.97), repeats=3),
-    Workload("W11", "tabular", "validation error over wall time, tabular data", QualitySpec("tabular"), repeats=1),
+QUALITY_PEERS = ("fastnn", "sklearn", "sklearn trees")
+QUALITY = tuple(
+    Workload("W11", name, title, spec, QUALITY_PEERS, repeats=1, all_threads=True)
+    for name, title, spec in (
+        ("digits", "seconds to 97% of the test images", QualitySpec("digits", 0.97)),
+        ("tabular", "validation error over wall time, tabular data", QualitySpec("tabular")),
+    )
 )
 
-WORKLOADS = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *W8, *SWEEPS, *MEMORY, *QUALITY)
+WORKLOADS = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *FORMS, *W8, *SWEEPS, *MEMORY, *QUALITY)
 """The table."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from fastnn.bench.specs import Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
 from fastnn.bench.timing import Task
 
-MODULES = ("fastnn", "plain_c", "numpy", "jax", "torch", "keras", "sklearn", "onnxruntime", "mkl")
+MODULES = ("fastnn", "plain_c", "numpy", "numba", "machine", "jax", "torch", "keras", "sklearn", "onnxruntime", "mkl")
 """Modules of this package, in the order of tables and charts."""
 
 

@@ -91,13 +91,13 @@ class KernelSpec:
 
     @property
     def flops(self) -> int:
-        """Arithmetic of a matrix product; 0 for an operation that memory bounds."""
-        return 2 * math.prod(self.shape) if self.op == "matmul" else 0
+        """Arithmetic of what the multiply-adds of the machine bound; 0 for an operation that memory bounds."""
+        return 2 * math.prod(self.shape) if self.op in ("matmul", "multiply_add") else 0
 
     @property
     def bytes(self) -> int:
         """The least traffic: every operand read once, every result written once, float32."""
-        streams = {"adam": 7, "update": 3, "read": 1, "matmul": 0}
+        streams = {"adam": 7, "update": 3, "read": 1, "matmul": 0, "multiply_add": 0}
         return 4 * math.prod(self.shape) * streams.get(self.op, 3 if self.op.endswith("_backward") else 2)
 
 
@@ -133,8 +133,9 @@ Spec = TrainSpec | SweepSpec | InferSpec | KernelSpec | ProcessSpec | MemorySpec
 class Workload:
     """One row of the table.
 
-    ``id`` and ``name`` select it ("W1", "blobs"), ``title`` describes it in a line. ``peers`` limits a long one to the
-    libraries named; ``repeats`` caps the repeats of a run.
+    ``id`` and ``name`` select it ("W1", "blobs"), ``title`` describes it in a line. ``peers`` limits it to the ones named;
+    ``repeats`` caps the repeats of a run; ``neighbour``: another process keeps a core busy meanwhile; ``all_threads``: not run on
+    one thread.
     """
 
     id: str
@@ -143,6 +144,8 @@ class Workload:
     spec: Spec
     peers: tuple[str, ...] | None = None
     repeats: int = 15
+    neighbour: bool = False
+    all_threads: bool = False
 
     @property
     def key(self) -> str:
@@ -170,7 +173,8 @@ def make_data(spec: Spec, seed: int) -> Data:
         ``dlogits`` (M, C): the gradient of the mean loss. "relu", "sigmoid", "tanh" (N,) and "softmax" (M, C): ``x``, ``out``.
         "relu_backward": ``x``, ``dout``, ``dx``; "sigmoid_backward", "tanh_backward", "softmax_backward": ``out``, ``dout``,
         ``dx``. "adam" (P,): ``grads``, ``params``, ``m``, ``v``, and the learning rate 1e-3. "copy" (out = x),
-        "scale" (out = 2 x), "update" (out = out / 2 + x): ``x``, ``out``; "read" (the sum of x): ``x``.
+        "scale" (out = 2 x), "update" (out = out / 2 + x): ``x``, ``out``; "read" (the sum of x, within (0, 1)): ``x``;
+        "multiply_add" (as many of them, in registers): nothing.
     """
     generator = np.random.default_rng(seed)
     if isinstance(spec, TrainSpec):
@@ -197,7 +201,7 @@ def samples(spec: TrainSpec, generator: np.random.Generator) -> tuple[NDArray[np
     x = generator.standard_normal((count, spec.inputs), np.float32)
     if spec.loss == "mean_squared_error":
         slopes = generator.standard_normal((spec.inputs, classes), np.float32) / np.float32(math.sqrt(spec.inputs))
-        return x, x @ slopes + np.float32(0.1) * generator.standard_normal((count, classes), np.float32)
+        return x, x @ slopes + np.float32(0.5) * generator.standard_normal((count, classes), np.float32)
     centers = generator.standard_normal((classes, spec.inputs), np.float32)
     labels = generator.integers(classes, size=count, dtype=np.int32)
     x += np.float32(min(1.5, 6 / math.sqrt(spec.inputs))) * centers[labels]
@@ -246,4 +250,6 @@ def kernel_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
         if spec.op != "relu_backward":  # an output of the forward pass, within (0, 1)
             value = 1 / (1 + np.exp(-value))
         return {"x" if spec.op == "relu_backward" else "out": value, "dout": fresh(*shape), "dx": fresh(*shape)}
-    return {"x": fresh(*shape)} if spec.op == "read" else {"x": fresh(*shape), "out": fresh(*shape)}
+    if spec.op == "read":
+        return {"x": generator.random(shape, np.float32)}
+    return {} if spec.op == "multiply_add" else {"x": fresh(*shape), "out": fresh(*shape)}

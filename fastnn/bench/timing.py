@@ -16,11 +16,13 @@ class Task:
     """Work that is ready to be timed.
 
     ``run()`` does it and returns the result that is compared with the other libraries' (a loss, or an array); ``reset()``, which
-    is not timed, goes back to the state before. Without ``reset`` it may be run many times in a row.
+    is not timed, goes back to the state before. Without ``reset`` it may be run many times in a row; ``many(n)``, where a library
+    has such a call, does that without Python in between.
     """
 
     run: Callable[[], Any]
     reset: Callable[[], None] | None = None
+    many: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,31 @@ def once(task: Task, calls: int = 1) -> Sample:
     """Time ``calls`` calls in a row; the collector of garbage waits."""
     if task.reset is not None:
         task.reset()
-    run, repeats = task.run, range(calls)
+    many = task.many or _loop(task.run)
     gc.collect()
     gc.disable()
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        for _ in repeats:
-            run()
+        many(calls)
         wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
     finally:
         gc.enable()
     return Sample(wall / calls / 1e9, cpu / calls / 1e9)
 
 
+def _loop(run: Callable[[], Any]) -> Callable[[int], None]:
+    def many(calls: int) -> None:
+        for _ in range(calls):
+            run()
+
+    return many
+
+
 def calls_per_sample(task: Task) -> int:
     """Calls that fill `LEAST_SECONDS`; 1 for a task with a ``reset``."""
     if task.reset is not None:
         return 1
+    once(task)
     calls = 1
     while calls < MOST_CALLS:
         seconds = once(task, calls).wall * calls

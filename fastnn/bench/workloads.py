@@ -15,9 +15,23 @@ W6 = tuple(
 )
 
 W8 = (
-    Workload("W8", "import", "a process that imports the library", ProcessSpec("import", BLOBS), repeats=7),
-    Workload("W8", "first-fit-warm", "a process: import, build, one epoch of W1", ProcessSpec("first_fit", BLOBS), repeats=7),
-    Workload("W8", "first-fit-cold", "the same with every cache empty", ProcessSpec("first_fit", BLOBS, cold=True), repeats=1),
+    Workload("W8", "import", "a process that imports the library", ProcessSpec("import", BLOBS), repeats=7, all_threads=True),
+    Workload(
+        "W8",
+        "first-fit-warm",
+        "a process: import, build, one epoch of W1",
+        ProcessSpec("first_fit", BLOBS),
+        repeats=7,
+        all_threads=True,
+    ),
+    Workload(
+        "W8",
+        "first-fit-cold",
+        "the same with every cache empty",
+        ProcessSpec("first_fit", BLOBS, cold=True),
+        repeats=1,
+        all_threads=True,
+    ),
 )
 
 SHORT = (W1, *W6, *W8)

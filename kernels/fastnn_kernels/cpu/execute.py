@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import INSTRUCTIONS, ROW_WORDS, Instruction
+from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_WORDS, Instruction
 
 DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
 
@@ -53,6 +54,21 @@ def execute(
     >>> out
     array([0., 2.], dtype=float32)
     """
+    prepare(name, operands, attributes, dtype=dtype, workers=workers)()
+
+
+def prepare(
+    name: str,
+    operands: Mapping[str, NDArray | None],
+    attributes: Mapping[str, int | float] | None = None,
+    *,
+    dtype: str = "float32",
+    workers: int = 1,
+) -> Prepared:
+    """`execute` in two parts: everything but the run itself; for timing, where a call of Python would be most of the time.
+
+    Parameters and errors are those of `execute`.
+    """
     instruction = INSTRUCTIONS[name]
     arrays = dict(operands)
     if any(spec.name == "scratch" for spec in instruction.operands):
@@ -61,8 +77,21 @@ def execute(
     table = np.zeros((1, ROW_WORDS), np.int64)
     unit = unit_name(name, dtype)
     addresses = [0 if array is None else array.ctypes.data for array in (arrays.get(spec.name) for spec in instruction.operands)]
-    fill_row(table[0], objects.load([unit])[unit], 0, addresses, sizes, check_attributes(instruction, attributes or {}))
-    team.run(table.ctypes.data, 1, 1, workers=workers)
+    fill_row(table[0], objects.load([unit])[unit], FLAG_BARRIER, addresses, sizes, check_attributes(instruction, attributes or {}))
+    return Prepared(table, arrays, workers)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One instruction bound to arrays, which it keeps alive; ``prepared(n)`` runs it ``n`` times without Python in between."""
+
+    table: NDArray[np.int64]
+    arrays: Mapping[str, NDArray | None]
+    workers: int
+
+    def __call__(self, times: int = 1) -> None:
+        """Run; the workers meet before every repeat."""
+        team.run(self.table.ctypes.data, 1, times, workers=self.workers)
 
 
 def fill_row(words: NDArray, adapter: int, flags: int, *parts: Sequence[int]) -> None:

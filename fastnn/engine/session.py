@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +48,6 @@ class Session:
         self._bound: dict[int, Any] = {}
         self._stale: set[int] = set()
         self.samples = self.step = 0
-        self.step_seconds = 0.0
         self._stop: Stop | None = None
 
     def set_inputs(self, **arrays: NDArray[Any] | None) -> None:
@@ -109,12 +107,8 @@ class Session:
         bound = self._bind(batch)
         first_row = 0 if self._stop is None else self._stop[1] + 1
         self.control[STATUS] = 0
-        start = time.perf_counter()
         self._stop = self.engine.run(bound, steps, first_row, workers)
-        done = steps if self._stop is None else self._stop[0]
-        self.step += done
-        if done:
-            self.step_seconds = (time.perf_counter() - start) / done
+        self.step += steps if self._stop is None else self._stop[0]
         return self._stop is None
 
     def _bind(self, batch: int) -> Any:

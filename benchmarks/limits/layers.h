@@ -81,16 +81,14 @@ static void pack(const float *kernel, int inputs, int outputs, int rows, int vec
         }
 }
 
-/* LANES rows of logits, turned so that the rows lie in the lanes: exp(logits - max) by class; returns the rows' sums */
-INLINE vec turned_softmax(const vec *logits, vec *turned, vec *largest) {
+/* LANES rows of logits, turned so that the rows lie in the lanes: one vector a class; returns the rows' largest */
+INLINE vec turned_logits(const vec *logits, vec *turned) {
     for (int c = 0; c < VECTORS(OUTPUTS); c++) {
         for (int i = 0; i < LANES; i++) turned[c * LANES + i] = logits[i * VECTORS(OUTPUTS) + c];
         transpose(turned + c * LANES);
     }
-    vec top = turned[0], sum = {0};
+    vec top = turned[0];
     UNROLL for (int c = 1; c < OUTPUTS; c++) top = larger(turned[c], top);
-    UNROLL for (int c = 0; c < OUTPUTS; c++) sum += turned[c] = exponential(turned[c] - top);
-    *largest = top;
-    return sum;
+    return top;
 }
 #endif

@@ -1,0 +1,315 @@
+"""JAX: a jitted step called from Python, and a whole epoch as one jitted ``lax.scan``; the state donated, the data on the device.
+
+The loss is written with ``logsumexp`` and a mask: the form that XLA computes fastest here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers import Peer, absent
+from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
+from fastnn.bench.timing import Task
+
+State = dict[str, Any]
+"""``weights``, ``m``, ``v``: lists of arrays; ``step``: updates so far."""
+
+
+def _forward(weights: list[Any], x: Any) -> Any:
+    import jax.numpy as jnp
+
+    for kernel, bias in zip(weights[0:-2:2], weights[1:-2:2], strict=True):
+        x = jnp.maximum(x @ kernel + bias, 0)
+    return x @ weights[-2] + weights[-1]
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    picked = jnp.where(jnp.arange(logits.shape[1]) == labels[:, None], logits, 0).sum(1)
+    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - picked)
+
+
+def _loss(spec: TrainSpec) -> Callable[[list[Any], Any, Any], Any]:
+    if spec.loss == "softmax_cross_entropy":
+        return lambda weights, x, y: _cross_entropy(_forward(weights, x), y)
+    return lambda weights, x, y: ((_forward(weights, x) - y) ** 2).mean()
+
+
+def _update(spec: TrainSpec, state: State, gradients: list[Any]) -> State:
+    import jax.numpy as jnp
+
+    step, rate = state["step"] + 1, spec.learning_rate
+    weights, m, v = state["weights"], state["m"], state["v"]
+    if spec.optimizer == "adam":
+        b1, b2 = ADAM["beta_1"], ADAM["beta_2"]
+        t = step.astype(jnp.float32)
+        alpha = rate * jnp.sqrt(1 - b2**t) / (1 - b1**t)
+        m = [old + (1 - b1) * (g - old) for old, g in zip(m, gradients, strict=True)]
+        v = [old + (1 - b2) * (g * g - old) for old, g in zip(v, gradients, strict=True)]
+        steps = [alpha * first / (jnp.sqrt(second) + ADAM["epsilon"]) for first, second in zip(m, v, strict=True)]
+    elif spec.optimizer == "rmsprop":
+        v = [RMSPROP["rho"] * old + (1 - RMSPROP["rho"]) * g * g for old, g in zip(v, gradients, strict=True)]
+        steps = [rate * g / jnp.sqrt(second + RMSPROP["epsilon"]) for g, second in zip(gradients, v, strict=True)]
+    else:
+        steps = [rate * g for g in gradients]
+    return {"weights": [w - change for w, change in zip(weights, steps, strict=True)], "m": m, "v": v, "step": step}
+
+
+def _train_step(spec: TrainSpec) -> Callable[[State, Any, Any], tuple[State, Any]]:
+    """``(state, x, y) -> (state, mean loss)`` of one batch."""
+    import jax
+
+    gradient = jax.value_and_grad(_loss(spec))
+
+    def step(state: State, x: Any, y: Any) -> tuple[State, Any]:
+        loss, gradients = gradient(state["weights"], x, y)
+        return _update(spec, state, gradients), loss
+
+    return step
+
+
+def _fresh(spec: TrainSpec, weights: list[NDArray[np.float32]]) -> State:
+    import jax.numpy as jnp
+
+    kept = {"adam": ("m", "v"), "rmsprop": ("v",)}.get(spec.optimizer, ())
+    moments = {name: [jnp.zeros(w.shape, jnp.float32) for w in weights] if name in kept else [] for name in ("m", "v")}
+    return {"weights": [jnp.array(w) for w in weights], "step": jnp.zeros((), jnp.int32), **moments}
+
+
+def _epoch(spec: TrainSpec) -> Callable[[State, Any, Any, Any], tuple[State, Any]]:
+    """``(state, x, y, order) -> (state, mean loss of the samples)``: the whole batches as one scan, then the short one."""
+    import jax
+
+    step = _train_step(spec)
+    whole, rest = divmod(spec.samples, spec.batch)
+
+    def epoch(state: State, x: Any, y: Any, order: Any) -> tuple[State, Any]:
+        def body(state: State, rows: Any) -> tuple[State, Any]:
+            return step(state, x[rows], y[rows])
+
+        state, losses = jax.lax.scan(body, state, order[: whole * spec.batch].reshape(whole, spec.batch))
+        total = losses.sum() * spec.batch
+        if rest:
+            state, last = body(state, order[whole * spec.batch :])
+            total += last * rest
+        return state, total / spec.samples
+
+    return epoch
+
+
+def _task(spec: TrainSpec, data: Data, epoch: Callable[[State, Any], tuple[State, Any]]) -> Task:
+    held: dict[str, State] = {}
+
+    def reset() -> None:
+        held["state"] = _fresh(spec, data["weights"])
+
+    def run() -> float:
+        state, loss = held["state"], 0.0
+        for order in orders:
+            state, loss = epoch(state, order)
+        held["state"] = state
+        return float(loss)
+
+    import jax.numpy as jnp
+
+    orders = [jnp.array(order, jnp.int32) for order in data["orders"]]
+    return Task(run, reset)
+
+
+def train_scan(spec: TrainSpec, data: Data, threads: int) -> Task:
+    """One call an epoch."""
+    import jax
+    import jax.numpy as jnp
+
+    x, y = jnp.array(data["x"]), jnp.array(data["y"])
+    epoch = jax.jit(_epoch(spec), donate_argnums=0)
+    order = jnp.array(data["orders"][0], jnp.int32)
+    compiled = epoch.lower(_fresh(spec, data["weights"]), x, y, order).compile()
+    return _task(spec, data, lambda state, order: compiled(state, x, y, order))
+
+
+def train_step(spec: TrainSpec, data: Data, threads: int) -> Task:
+    """One call a step; which rows it takes follows from a counter on the device, so that nothing is sent to it."""
+    import jax
+    import jax.numpy as jnp
+
+    x, y = jnp.array(data["x"]), jnp.array(data["y"])
+    step = _train_step(spec)
+    whole, rest = divmod(spec.samples, spec.batch)
+
+    def stepper(rows: int) -> Any:
+        def call(state: State, position: Any, total: Any, x: Any, y: Any, order: Any) -> tuple[State, Any, Any]:
+            chosen = jax.lax.dynamic_slice(order, (position,), (rows,))
+            state, loss = step(state, x[chosen], y[chosen])
+            return state, position + rows, total + loss * rows
+
+        return jax.jit(call, donate_argnums=(0, 1, 2))
+
+    calls = [stepper(spec.batch)] * whole + [stepper(rest)] * (rest > 0)
+
+    def epoch(state: State, order: Any) -> tuple[State, Any]:
+        position, total = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
+        for call in calls:
+            state, position, total = call(state, position, total, x, y, order)
+        return state, total / spec.samples
+
+    order = jnp.array(data["orders"][0], jnp.int32)
+    for call in {*calls}:  # compile both sizes of batch
+        call(_fresh(spec, data["weights"]), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), x, y, order)
+    return _task(spec, data, epoch)
+
+
+def sweep(spec: SweepSpec, data: Data, threads: int) -> Task:
+    """All models at once: the epoch's scan under ``vmap`` over weights and orders."""
+    import jax
+    import jax.numpy as jnp
+
+    x, y = jnp.array(data["x"]), jnp.array(data["y"])
+    orders = jnp.array(data["orders"], jnp.int32)
+    weights = [np.stack(arrays) for arrays in zip(*data["weights"], strict=True)]
+    epoch = jax.jit(jax.vmap(_epoch(spec.model), in_axes=(0, None, None, 0)), donate_argnums=0)
+    held: dict[str, State] = {}
+
+    def reset() -> None:
+        held["state"] = {**_fresh(spec.model, weights), "step": jnp.zeros(spec.models, jnp.int32)}
+
+    def run() -> NDArray[np.float32]:
+        state, losses = held["state"], None
+        for index in range(spec.model.epochs):
+            state, losses = epoch(state, x, y, orders[:, index])
+        held["state"] = state
+        return np.asarray(losses)
+
+    reset()
+    epoch.lower(held["state"], x, y, orders[:, 0]).compile()
+    return Task(run, reset)
+
+
+def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
+    """ "prepared": the jitted forward pass from and to NumPy; jax has no model to call."""
+    if spec.route != "prepared":
+        return None
+    import jax
+    import jax.numpy as jnp
+
+    softmax = spec.model.loss == "softmax_cross_entropy"
+    weights = [jnp.array(weight) for weight in data["weights"]]
+    forward = jax.jit(lambda weights, x: jax.nn.softmax(_forward(weights, x)) if softmax else _forward(weights, x))
+    x = data["x"]
+
+    def run() -> NDArray[np.float32]:
+        return np.asarray(forward(weights, x))
+
+    run()
+    return Task(run)
+
+
+def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
+    """A jitted function of arrays on the device; XLA allocates results unless an input is donated (adam, update)."""
+    import jax
+    import jax.numpy as jnp
+
+    arrays = {
+        name: jnp.array(array)
+        for name, array in data.items()
+        if name not in ("out", "dx", "dlogits", "loss") or name in _inputs(spec)
+    }
+    if spec.op in ("adam", "update"):
+        return _in_place(spec, data, arrays)
+    compute = _kernels(spec).get(spec.op)
+    if compute is None:
+        return None
+    call = jax.jit(compute).lower(**arrays).compile()
+    return Task(lambda: np.asarray(call(**arrays).block_until_ready()))
+
+
+def _inputs(spec: KernelSpec) -> tuple[str, ...]:
+    return ("out",) if spec.op.endswith("_backward") or spec.op == "update" else ()
+
+
+def _kernels(spec: KernelSpec) -> dict[str, Callable[..., Any]]:
+    import jax
+    import jax.numpy as jnp
+
+    def matmul(a: Any, b: Any) -> Any:
+        return (a.T if spec.transpose_a else a) @ (b.T if spec.transpose_b else b)
+
+    return {
+        "matmul": matmul,
+        "softmax_cross_entropy": lambda logits, labels: jax.grad(_cross_entropy)(logits, labels),
+        "relu": lambda x: jnp.maximum(x, 0),
+        "sigmoid": lambda x: jax.nn.sigmoid(x),
+        "tanh": lambda x: jnp.tanh(x),
+        "softmax": lambda x: jax.nn.softmax(x, axis=1),
+        "relu_backward": lambda x, dout: jnp.where(x > 0, dout, 0),
+        "sigmoid_backward": lambda out, dout: dout * out * (1 - out),
+        "tanh_backward": lambda out, dout: dout * (1 - out * out),
+        "softmax_backward": lambda out, dout: out * (dout - (out * dout).sum(1, keepdims=True)),
+        "scale": lambda x: 2 * x,
+        "read": lambda x: x.sum(),
+    }
+
+
+def _in_place(spec: KernelSpec, data: Data, arrays: dict[str, Any]) -> Task:
+    """Adam and update: the arrays that change are donated, so that XLA writes over them."""
+    import jax
+    import jax.numpy as jnp
+
+    def adam(changed: dict[str, Any], grads: Any) -> dict[str, Any]:
+        one = TrainSpec(1, (1,), "mean_squared_error", "adam", 1e-3, 1, 1, 1)
+        lists = {"weights": [changed["params"]], "m": [changed["m"]], "v": [changed["v"]], "step": changed["step"]}
+        new = _update(one, lists, [grads])
+        return {"params": new["weights"][0], "m": new["m"][0], "v": new["v"][0], "step": new["step"]}
+
+    names, read, compute = ("params", "m", "v"), "grads", adam
+    if spec.op == "update":
+        names, read, compute = ("out",), "x", lambda changed, x: {"out": changed["out"] / 2 + x}
+    call = jax.jit(compute, donate_argnums=0)
+    held: dict[str, dict[str, Any]] = {}
+
+    def reset() -> None:
+        step = {"step": jnp.zeros((), jnp.int32)} if spec.op == "adam" else {}
+        held["state"] = {**{name: jnp.array(data[name]) for name in names}, **step}
+
+    def run() -> Any:
+        held["state"] = call(held["state"], arrays[read])
+        return np.asarray(held["state"][names[0]].block_until_ready())
+
+    reset()
+    run()
+    return Task(run, reset)
+
+
+def _compilation_cache(folder: Path) -> dict[str, str]:
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder)}
+
+
+PEERS = (
+    Peer(
+        "jax scan",
+        "jax",
+        "import jax",
+        absent("jax", "jaxlib"),
+        train=train_scan,
+        kernel=None,
+        sweep=sweep,
+        note="one jitted lax.scan an epoch, state donated, data on the device; the sweep is that scan under vmap.",
+    ),
+    Peer(
+        "jax jit",
+        "jax",
+        "import jax",
+        absent("jax", "jaxlib"),
+        train=train_step,
+        infer=infer,
+        kernel=kernel,
+        note="one jitted call a step, state donated, data and position on the device.",
+    ),
+)

@@ -1,0 +1,232 @@
+"""PyTorch: eager and compiled, its optimizers fused where it has such (Adam, SGD) and by ``foreach`` elsewhere (RMSprop)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers import Peer, absent
+from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, KernelSpec, TrainSpec
+from fastnn.bench.timing import Task
+
+
+def _torch(threads: int) -> Any:
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("highest")
+    return torch
+
+
+def _model(torch: Any, sizes: tuple[int, ...], softmax: bool = False) -> Any:
+    layers = []
+    for before, after in zip(sizes, sizes[1:], strict=False):
+        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+    layers[-1:] = [torch.nn.Softmax(dim=1)] if softmax else []
+    return torch.nn.Sequential(*layers)
+
+
+def _load(torch: Any, model: Any, weights: list[NDArray[np.float32]]) -> None:
+    with torch.no_grad():
+        for parameter, weight in zip(model.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(weight.T))
+
+
+def _optimizer(torch: Any, spec: TrainSpec, parameters: Any) -> Any:
+    """Keras's defaults. Torch adds epsilon to RMSprop's root, Keras under it: 0 adds the like for gradients that are not tiny."""
+    rate = spec.learning_rate
+    if spec.optimizer == "adam":
+        return torch.optim.Adam(parameters, rate, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
+    if spec.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, rate, alpha=RMSPROP["rho"], eps=RMSPROP["epsilon"], foreach=True)
+    return torch.optim.SGD(parameters, rate, fused=True)
+
+
+def _train(compiled: bool) -> Callable[[TrainSpec, Data, int], Task]:
+    def train(spec: TrainSpec, data: Data, threads: int) -> Task:
+        torch = _torch(threads)
+        model = _model(torch, spec.sizes)
+        softmax = spec.loss == "softmax_cross_entropy"
+        criterion = torch.nn.functional.cross_entropy if softmax else torch.nn.functional.mse_loss
+        x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
+        y = y.long() if softmax else y
+        orders = torch.from_numpy(data["orders"])
+        state: dict[str, Any] = {}
+
+        def forward(x: Any, y: Any) -> Any:
+            return criterion(model(x), y)
+
+        loss_of = torch.compile(forward, dynamic=False) if compiled else forward
+
+        def reset() -> None:
+            _load(torch, model, data["weights"])
+            state["optimizer"] = _optimizer(torch, spec, model.parameters())
+
+        def run() -> float:
+            optimizer, losses = state["optimizer"], []
+            for order in orders:
+                losses = []
+                for batch_x, batch_y in zip(x[order].split(spec.batch), y[order].split(spec.batch), strict=True):
+                    optimizer.zero_grad(set_to_none=True)
+                    loss = loss_of(batch_x, batch_y)
+                    loss.backward()
+                    optimizer.step()
+                    losses.append(loss.detach())
+            total = sum(loss.item() * rows for loss, rows in zip(losses[:-1], [spec.batch] * len(losses), strict=False))
+            rest = spec.samples - spec.batch * (len(losses) - 1)
+            return (total + losses[-1].item() * rest) / spec.samples
+
+        reset()
+        if compiled:  # both sizes of batch, before the clock
+            for rows in {min(spec.batch, spec.samples), spec.samples % spec.batch or spec.batch}:
+                loss_of(x[:rows], y[:rows]).backward()
+        return Task(run, reset)
+
+    return train
+
+
+def _infer(compiled: bool) -> Callable[[InferSpec, Data, int], Task | None]:
+    def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
+        """ "call": the model under ``no_grad``; "prepared": under ``inference_mode``; torch has no "predict"."""
+        if spec.route == "predict" or (compiled and spec.route != "prepared"):
+            return None
+        torch = _torch(threads)
+        model = _model(torch, spec.model.sizes, softmax=spec.model.loss == "softmax_cross_entropy").eval()
+        _load(torch, model, data["weights"])
+        call = torch.compile(model, dynamic=False) if compiled else model
+        mode = torch.no_grad if spec.route == "call" else torch.inference_mode
+        x = data["x"]
+
+        @mode()
+        def run() -> NDArray[np.float32]:
+            result: NDArray[np.float32] = call(torch.from_numpy(x)).numpy()
+            return result
+
+        run()
+        return Task(run)
+
+    return infer
+
+
+def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
+    """Into preallocated tensors by ``out=`` and ATen's own backward functions, as autograd calls them."""
+    torch = _torch(threads)
+    tensors = {name: torch.from_numpy(array) for name, array in data.items()}
+    if spec.op == "adam":
+        return _adam(torch, data)
+    run: Any = _kernels(torch, spec, tensors).get(spec.op)
+    if run is None:
+        return None
+    with torch.inference_mode():
+        run()
+    if spec.op == "update":
+        start = data["out"].copy()
+        return Task(run, lambda: np.copyto(data["out"], start))
+    return Task(torch.inference_mode()(run) if spec.op != "softmax_cross_entropy" else run)
+
+
+def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    aten = torch.ops.aten
+    turned = {"a": spec.transpose_a, "b": spec.transpose_b}
+    a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op == "matmul" else (None, None)
+
+    def result(name: str, compute: Callable[[], Any]) -> Callable[[], NDArray[np.float32]]:
+        array = t[name].numpy() if name in t else None
+
+        def run() -> NDArray[np.float32]:
+            compute()
+            return array
+
+        return run
+
+    def cross_entropy() -> Callable[[], NDArray[np.float32]]:
+        logits, labels = t["logits"].requires_grad_(), t["labels"].long()
+
+        def run() -> NDArray[np.float32]:
+            logits.grad = None
+            torch.nn.functional.cross_entropy(logits, labels).backward()
+            gradient: NDArray[np.float32] = logits.grad.numpy()
+            return gradient
+
+        return run
+
+    if spec.op == "softmax_cross_entropy":
+        return {spec.op: cross_entropy()}
+    return {
+        "matmul": result("out", lambda: torch.mm(a, b, out=t["out"])),
+        "relu": result("out", lambda: torch.clamp_min(t["x"], 0, out=t["out"])),
+        "sigmoid": result("out", lambda: torch.sigmoid(t["x"], out=t["out"])),
+        "tanh": result("out", lambda: torch.tanh(t["x"], out=t["out"])),
+        "softmax": result("out", lambda: torch.softmax(t["x"], 1, out=t["out"])),
+        "relu_backward": result("dx", lambda: aten.threshold_backward(t["dout"], t["x"], 0, grad_input=t["dx"])),
+        "sigmoid_backward": result("dx", lambda: aten.sigmoid_backward(t["dout"], t["out"], grad_input=t["dx"])),
+        "tanh_backward": result("dx", lambda: aten.tanh_backward(t["dout"], t["out"], grad_input=t["dx"])),
+        "softmax_backward": result(
+            "dx", lambda: aten._softmax_backward_data(t["dout"], t["out"], 1, torch.float32, grad_input=t["dx"])
+        ),
+        "copy": result("out", lambda: t["out"].copy_(t["x"])),
+        "scale": result("out", lambda: torch.mul(t["x"], 2, out=t["out"])),
+        "update": result("out", lambda: torch.add(t["x"], t["out"], alpha=0.5, out=t["out"])),
+        "read": lambda: t["x"].sum().item(),
+    }
+
+
+def _adam(torch: Any, data: Data) -> Task:
+    """One fused step on 10M parameters; ``reset`` goes back to fresh moments."""
+    parameters = torch.nn.Parameter(torch.from_numpy(data["params"].copy()))
+    parameters.grad = torch.from_numpy(data["grads"])
+    optimizer = torch.optim.Adam([parameters], 1e-3, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
+
+    def reset() -> None:
+        with torch.no_grad():
+            parameters.copy_(torch.from_numpy(data["params"]))
+            for value in optimizer.state[parameters].values():
+                value.zero_()
+
+    def run() -> NDArray[np.float32]:
+        optimizer.step()
+        result: NDArray[np.float32] = parameters.detach().numpy()
+        return result
+
+    run()
+    return Task(run, reset)
+
+
+def _inductor_cache(folder: Path) -> dict[str, str]:
+    return {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
+
+
+def _compile_missing() -> str | None:
+    if reason := absent("torch")():
+        return reason
+    return None if shutil.which("g++") or shutil.which("clang++") else "torch.compile needs a C++ compiler: g++ is not on PATH"
+
+
+EPSILON = "RMSprop's epsilon stands outside the root, Adam's beside the corrected root."
+PEERS = (
+    Peer(
+        "torch eager",
+        "torch",
+        "import torch",
+        absent("torch"),
+        train=_train(compiled=False),
+        infer=_infer(compiled=False),
+        kernel=kernel,
+        note=f"Adam and SGD fused=True, RMSprop foreach=True; set_num_threads. {EPSILON}",
+    ),
+    Peer(
+        "torch compile",
+        "torch",
+        "import torch",
+        _compile_missing,
+        train=_train(compiled=True),
+        infer=_infer(compiled=True),
+        cold_environment=_inductor_cache,
+        note="model and loss by torch.compile(dynamic=False), optimizer eager and fused.",
+    ),
+)

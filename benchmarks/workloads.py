@@ -129,12 +129,12 @@ MEMORY = tuple(
     )
 )
 
-QUALITY_PEERS = ("fastnn", "sklearn", "sklearn trees")
 QUALITY = tuple(
-    Workload("W11", name, title, spec, QUALITY_PEERS, repeats=1, all_threads=True)
-    for name, title, spec in (
-        ("digits", "seconds to 97% of the test images", QualitySpec("digits", 0.97)),
-        ("tabular", "validation error over wall time, tabular data", QualitySpec("tabular")),
+    Workload("W11", name, title, spec, ("fastnn", "sklearn", *more), repeats=1, all_threads=True)
+    for name, title, spec, more in (
+        ("images", "seconds to 97% of the test images", QualitySpec("images", 0.97), ()),
+        ("smooth", "error over time, tabular data, a smooth function", QualitySpec("smooth"), ("sklearn trees",)),
+        ("steps", "error over time, tabular data, a function of steps", QualitySpec("steps"), ("sklearn trees",)),
     )
 )
 
@@ -156,3 +156,8 @@ def select(names: str | None) -> tuple[Workload, ...]:
 
 def _matches(row: Workload, name: str) -> bool:
     return name in (row.id, row.key) or row.name.startswith(name)
+
+
+def find(key: str) -> Workload:
+    """The row with this key."""
+    return next(row for row in WORKLOADS if row.key == key)

@@ -16,7 +16,7 @@ from typing import Any
 from fastnn.bench.specs import Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
 from fastnn.bench.timing import Task
 
-MODULES = ("fastnn", "plain_c", "numpy", "numba", "machine", "jax", "torch", "keras", "sklearn", "onnxruntime", "mkl")
+MODULES = ("fastnn", "plain_c", "numpy", "numba", "machine", "jax", "torch", "keras", "sklearn", "trees", "onnxruntime", "mkl")
 """Modules of this package, in the order of tables and charts."""
 
 
@@ -39,7 +39,7 @@ class Peer:
     missing : callable
         Returns why the peer cannot run here ("torch is not installed"), or None. It must not import the library: `absent` does.
     train : callable, optional
-        ``(TrainSpec, data, threads) -> Task``. ``reset()`` goes back to ``data["weights"]`` and a fresh optimizer; ``run()`` trains
+        ``(TrainSpec, data, threads) -> Task``, or None for what the library cannot train. ``reset()`` goes back to ``data["weights"]`` and a fresh optimizer; ``run()`` trains
         all epochs in the order of ``data["orders"]``, the short last batch included, and returns the last epoch's mean loss
         over the samples, as ``fit`` reports it (each batch's loss before its update).
     infer : callable, optional
@@ -66,7 +66,7 @@ class Peer:
     group: str
     import_line: str
     missing: Callable[[], str | None]
-    train: Callable[[TrainSpec, Data, int], Task] | None = None
+    train: Callable[[TrainSpec, Data, int], Task | None] | None = None
     infer: Callable[[InferSpec, Data, int], Task | None] | None = None
     kernel: Callable[[KernelSpec, Data, int], Task | None] | None = None
     sweep: Callable[[SweepSpec, Data, int], Task] | None = None

@@ -120,7 +120,7 @@ class MemorySpec:
 
 @dataclass(frozen=True)
 class QualitySpec:
-    """Time to a result: ``dataset`` is "digits" (to ``target`` accuracy) or "tabular" (validation error over time)."""
+    """Time to a result: ``dataset`` is "images" (to ``target`` accuracy), "smooth" or "steps" (tables; error over time)."""
 
     dataset: str
     target: float = 0.0

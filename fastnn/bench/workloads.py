@@ -14,24 +14,14 @@ W6 = tuple(
     for route, text in (("predict", "predict(verbose=0)"), ("call", "model(x)"), ("prepared", "prepared call"))
 )
 
-W8 = (
-    Workload("W8", "import", "a process that imports the library", ProcessSpec("import", BLOBS), repeats=7, all_threads=True),
-    Workload(
-        "W8",
-        "first-fit-warm",
-        "a process: import, build, one epoch of W1",
-        ProcessSpec("first_fit", BLOBS),
-        repeats=7,
-        all_threads=True,
-    ),
-    Workload(
-        "W8",
-        "first-fit-cold",
-        "the same with every cache empty",
-        ProcessSpec("first_fit", BLOBS, cold=True),
-        repeats=1,
-        all_threads=True,
-    ),
+_FIRST_FIT = "a process: import, build, one epoch of W1"
+W8 = tuple(
+    Workload("W8", name, title, spec, repeats=repeats, all_threads=True)
+    for name, title, spec, repeats in (
+        ("import", "a process that imports the library", ProcessSpec("import", BLOBS), 7),
+        ("first-fit-warm", _FIRST_FIT, ProcessSpec("first_fit", BLOBS), 7),
+        ("first-fit-cold", f"{_FIRST_FIT}; every cache empty", ProcessSpec("first_fit", BLOBS, cold=True), 1),
+    )
 )
 
 SHORT = (W1, *W6, *W8)

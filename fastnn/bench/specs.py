@@ -246,7 +246,7 @@ def kernel_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
     if spec.op == "adam":
         return {"grads": fresh(*shape), "params": fresh(*shape), "m": np.zeros(shape, np.float32), "v": np.zeros(shape, np.float32)}
     if spec.op.endswith("_backward"):
-        value = fresh(*shape)
+        value: Any = fresh(*shape)
         if spec.op != "relu_backward":  # an output of the forward pass, within (0, 1)
             value = 1 / (1 + np.exp(-value))
         return {"x" if spec.op == "relu_backward" else "out": value, "dout": fresh(*shape), "dx": fresh(*shape)}

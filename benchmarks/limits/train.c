@@ -113,7 +113,7 @@ INLINE float train_step(const float *x, const void *y, const int64_t *order, lon
 
 /* `epochs` epochs from the initial weights (kernel, bias, kernel, ... row-major); `order` holds each epoch's permutation of the samples;
    labels are int32, targets float32 (samples, OUTPUTS). Returns the mean loss of the last epoch's samples. */
-float train(const float *x, const void *y, const float *const *weights, const int64_t *order, int64_t samples, int64_t epochs, float rate) {
+float train(const float *x, const void *y, const int64_t *order, const float *const *weights, int64_t samples, int64_t epochs, float rate) {
     unsigned long mode = flush_subnormals();
     double step = 0, loss = 0;
     memset(&state1, 0, sizeof state1);

@@ -20,7 +20,7 @@ from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 JAX_STEPS = 16
-"""Keras unrolls ``steps_per_execution`` for JAX, so that all steps of an epoch would compile for minutes; for TensorFlow it loops."""
+"""For JAX Keras unrolls ``steps_per_execution``: all steps of an epoch would compile for minutes. For TensorFlow it loops."""
 
 
 def _keras(threads: int) -> Any:

@@ -42,6 +42,7 @@ def library(source: str, definitions: dict[str, int | bool]) -> ctypes.CDLL:
     path = CACHE / f"{Path(source).stem}-{digest}.so"
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
+        (CACHE / ".gitignore").write_text("*\n")
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             built = Path(folder) / path.name
             subprocess.run(["cc", *flags, "-o", str(built), str(SOURCES / source), "-lm"], check=True)
@@ -64,15 +65,9 @@ def train(spec: TrainSpec, data: Data, threads: int) -> Task | None:
         return None
     built = library("train.c", {**_sizes(spec), "BATCH": spec.batch, spec.optimizer.upper(): True})
     built.train.restype = ctypes.c_float
-    x, y, weights, orders = data["x"], data["y"], data["weights"], data["orders"]
-    addresses = [
-        ctypes.c_void_p(x.ctypes.data),
-        ctypes.c_void_p(y.ctypes.data),
-        _pointers(weights),
-        ctypes.c_void_p(orders.ctypes.data),
-    ]
+    arrays = [ctypes.c_void_p(data[name].ctypes.data) for name in ("x", "y", "orders")]
     numbers = [ctypes.c_int64(spec.samples), ctypes.c_int64(spec.epochs), ctypes.c_float(spec.learning_rate)]
-    arguments = (*addresses, *numbers)
+    arguments = (*arrays, _pointers(data["weights"]), *numbers)
 
     def run(keep: Data = data) -> float:
         return float(built.train(*arguments))

@@ -36,7 +36,7 @@ def _classifier(spec: TrainSpec, weights: list[NDArray[np.float32]], x: NDArray[
 
 
 def _load(estimator: Any, weights: list[NDArray[np.float32]]) -> None:
-    """The weights by the public attributes; the optimizer, which points to the old ones, is made anew by the next ``partial_fit``."""
+    """The weights by the public attributes; the next ``partial_fit`` makes the optimizer anew, which points to the old ones."""
     estimator.coefs_ = [kernel.copy() for kernel in weights[0::2]]
     estimator.intercepts_ = [bias.copy() for bias in weights[1::2]]
     del estimator._optimizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def _torch(threads: int) -> Any:
 
 def _model(torch: Any, sizes: tuple[int, ...], softmax: bool = False) -> Any:
     layers = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     layers[-1:] = [torch.nn.Softmax(dim=1)] if softmax else []
     return torch.nn.Sequential(*layers)
@@ -38,7 +39,7 @@ def _load(torch: Any, model: Any, weights: list[NDArray[np.float32]]) -> None:
 
 
 def _optimizer(torch: Any, spec: TrainSpec, parameters: Any) -> Any:
-    """Keras's defaults. Torch adds epsilon to RMSprop's root, Keras under it: 0 adds the like for gradients that are not tiny."""
+    """Keras's defaults; where epsilon stands differs, see `EPSILON`."""
     rate = spec.learning_rate
     if spec.optimizer == "adam":
         return torch.optim.Adam(parameters, rate, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
@@ -122,12 +123,10 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     run: Any = _kernels(torch, spec, tensors).get(spec.op)
     if run is None:
         return None
-    with torch.inference_mode():
-        run()
     if spec.op == "update":
         start = data["out"].copy()
         return Task(run, lambda: np.copyto(data["out"], start))
-    return Task(torch.inference_mode()(run) if spec.op != "softmax_cross_entropy" else run)
+    return Task(run)
 
 
 def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Callable[[], Any]]:

@@ -1,0 +1,219 @@
+"""Every peer of the benchmark computes what NumPy computes in float64, from the same data, weights and order."""
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import all_peers
+from fastnn.bench.specs import ADAM, RMSPROP, InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
+
+ROOT = Path(__file__).parents[2]
+SEED = 7
+PEERS = {name: peer for name, peer in all_peers().items() if peer.train or peer.infer or peer.kernel}
+
+BLOBS = TrainSpec(2, (25, 15, 4), "softmax_cross_entropy", "adam", 1e-2, samples=70, batch=32, epochs=2)
+MILEAGE = TrainSpec(9, (64, 64, 1), "mean_squared_error", "rmsprop", 1e-3, samples=70, batch=32, epochs=2)
+IRIS = TrainSpec(4, (6, 6, 3), "softmax_cross_entropy", "sgd", 1e-2, samples=23, batch=5, epochs=3)
+TRAINING = {
+    f"{spec.optimizer}-{batch}": replace(spec, batch=batch)
+    for spec in (BLOBS, MILEAGE, IRIS)
+    for batch in (spec.batch, spec.samples)
+}
+SWEEP = SweepSpec(BLOBS, models=3)
+WIDE = TrainSpec(20, (40, 33, 10), "softmax_cross_entropy", "adam", 1e-3, samples=8, batch=8, epochs=1)
+INFERENCE = {
+    f"{model.inputs}-{rows}-{route}": InferSpec(model, rows, route)
+    for model in (BLOBS, WIDE)
+    for rows in (1, 32)
+    for route in ("predict", "call", "prepared")
+}
+OPERATIONS = ("relu", "sigmoid", "tanh", "softmax")
+KERNELS = {
+    **{f"matmul-{a:d}{b:d}": KernelSpec("matmul", (5, 33, 17), a, b) for a in (False, True) for b in (False, True)},
+    **{op: KernelSpec(op, (6, 11) if "softmax" in op else (66,)) for name in OPERATIONS for op in (name, f"{name}_backward")},
+    "softmax_cross_entropy": KernelSpec("softmax_cross_entropy", (6, 11)),
+    **{op: KernelSpec(op, (67,)) for op in ("adam", "copy", "scale", "update", "read")},
+}
+
+RUN = """
+import pickle, sys
+import numpy as np
+from benchmarks.peers import all_peers
+from fastnn.bench.specs import make_data
+name, seed, jobs, path = pickle.load(sys.stdin.buffer)
+peer, results = all_peers()[name], {}
+for (kind, key), spec in jobs.items():
+    make = getattr(peer, kind)
+    task = make(spec, make_data(spec, seed), 1) if make else None
+    if task is not None:
+        for _ in range(2 if task.reset else 1):
+            if task.reset: task.reset()
+            result = task.run()
+        results[kind, key] = None if result is None else np.array(result, np.float64)
+with open(path, "wb") as file:
+    pickle.dump(results, file)
+"""
+
+
+@cache
+def results(name, folder):
+    """What the peer returns for every job, by (kind, key), from a process of its own; twice from a ``reset``."""
+    specs = {"train": TRAINING, "infer": INFERENCE, "kernel": KERNELS, "sweep": {"adam": SWEEP}}
+    jobs = {(kind, key): spec for kind, group in specs.items() for key, spec in group.items()}
+    path = folder / f"{name}.pickle"
+    environment = {**os.environ, **PEERS[name].environment, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
+    given = pickle.dumps((name, SEED, jobs, path))
+    ended = subprocess.run([sys.executable, "-c", RUN], input=given, capture_output=True, env=environment, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr.decode()[-2000:]
+    return pickle.loads(path.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("peers")
+
+
+def peers_with(kind):
+    return [name for name, peer in PEERS.items() if getattr(peer, kind)]
+
+
+def result_of(name, kind, key, folder):
+    """The result, or a skipped test: the library is not installed, or has no such call."""
+    if reason := PEERS[name].missing():
+        pytest.skip(reason)
+    found = results(name, folder).get((kind, key))
+    if found is None:
+        pytest.skip(f"{name} has no call for {key}")
+    return found
+
+
+def forward(weights, x):
+    """Inputs of every layer, and the output of the last."""
+    values = [x]
+    for kernel, bias in zip(weights[0:-2:2], weights[1:-2:2], strict=True):
+        values.append(np.maximum(values[-1] @ kernel + bias, 0))
+    return values, values[-1] @ weights[-2] + weights[-1]
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def loss_and_slope(spec, out, y):
+    rows = len(out)
+    if spec.loss == "mean_squared_error":
+        return ((out - y) ** 2).mean(), 2 * (out - y) / out.size
+    p, index = softmax(out), (np.arange(rows), y)
+    slope = p.copy()
+    slope[index] -= 1
+    return -np.log(p[index]).mean(), slope / rows
+
+
+def expected_loss(spec, x, y, weights, orders):
+    """Mean loss of the last epoch's samples."""
+    x, weights = x.astype(np.float64), [weight.astype(np.float64) for weight in weights]
+    m, v = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
+    step, total = 0, 0.0
+    for order in orders:
+        total = 0.0
+        for rows in np.split(order, range(spec.batch, spec.samples, spec.batch)):
+            step += 1
+            values, out = forward(weights, x[rows])
+            loss, slope = loss_and_slope(spec, out, y[rows])
+            total += loss * len(rows)
+            gradients = []
+            for layer in reversed(range(len(values))):
+                gradients = [values[layer].T @ slope, slope.sum(0), *gradients]
+                slope = (slope @ weights[2 * layer].T) * (values[layer] > 0)
+            for index, gradient in enumerate(gradients):
+                weights[index] = weights[index] - update(spec, gradient, m, v, index, step)
+    return total / spec.samples
+
+
+def update(spec, g, m, v, index, step):
+    """Keras's formulas."""
+    if spec.optimizer == "adam":
+        b1, b2 = ADAM["beta_1"], ADAM["beta_2"]
+        m[index] += (1 - b1) * (g - m[index])
+        v[index] += (1 - b2) * (g * g - v[index])
+        rate = spec.learning_rate * np.sqrt(1 - b2**step) / (1 - b1**step)
+        return rate * m[index] / (np.sqrt(v[index]) + ADAM["epsilon"])
+    if spec.optimizer == "rmsprop":
+        v[index] = RMSPROP["rho"] * v[index] + (1 - RMSPROP["rho"]) * g * g
+        return spec.learning_rate * g / np.sqrt(v[index] + RMSPROP["epsilon"])
+    return spec.learning_rate * g
+
+
+def expected_kernel(spec, data):
+    """The main result of ``spec``."""
+    d = {name: value.astype(np.float64) if value.dtype == np.float32 else value for name, value in data.items()}
+    if spec.op == "matmul":
+        return (d["a"].T if spec.transpose_a else d["a"]) @ (d["b"].T if spec.transpose_b else d["b"])
+    if spec.op == "softmax_cross_entropy":
+        return loss_and_slope(BLOBS, d["logits"], d["labels"])[1]
+    if spec.op == "adam":
+        one = replace(BLOBS, learning_rate=1e-3)
+        return d["params"] - update(one, d["grads"], [d["m"]], [d["v"]], 0, 1)
+    x, out, dout = (d.get(name) for name in ("x", "out", "dout"))
+    formulas = {
+        "relu": lambda: np.maximum(x, 0),
+        "sigmoid": lambda: 1 / (1 + np.exp(-x)),
+        "tanh": lambda: np.tanh(x),
+        "softmax": lambda: softmax(x),
+        "relu_backward": lambda: dout * (x > 0),
+        "sigmoid_backward": lambda: dout * out * (1 - out),
+        "tanh_backward": lambda: dout * (1 - out**2),
+        "softmax_backward": lambda: out * (dout - (out * dout).sum(1, keepdims=True)),
+        "copy": lambda: x,
+        "scale": lambda: 2 * x,
+        "update": lambda: out / 2 + x,
+        "read": lambda: x.sum(),
+    }
+    return formulas[spec.op]()
+
+
+@pytest.mark.parametrize("key", TRAINING)
+@pytest.mark.parametrize("name", peers_with("train"))
+def test_train(name, key, folder):
+    spec = TRAINING[key]
+    if PEERS[name].own_order and spec.batch < spec.samples:
+        pytest.skip(f"{name} takes no order")
+    data = make_data(spec, SEED)
+    expected = expected_loss(spec, data["x"], data["y"], data["weights"], data["orders"])
+    # PyTorch adds RMSprop's epsilon outside the root
+    tolerance = 5e-3 if spec.optimizer == "rmsprop" and PEERS[name].group == "torch" else 1e-4
+    np.testing.assert_allclose(result_of(name, "train", key, folder), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", peers_with("sweep"))
+def test_sweep(name, folder):
+    data = make_data(SWEEP, SEED)
+    expected = [
+        expected_loss(SWEEP.model, data["x"], data["y"], weights, orders)
+        for weights, orders in zip(data["weights"], data["orders"], strict=True)
+    ]
+    np.testing.assert_allclose(result_of(name, "sweep", "adam", folder), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("key", INFERENCE)
+@pytest.mark.parametrize("name", peers_with("infer"))
+def test_infer(name, key, folder):
+    data = make_data(INFERENCE[key], SEED)
+    expected = softmax(forward(data["weights"], data["x"])[1].astype(np.float64))
+    np.testing.assert_allclose(result_of(name, "infer", key, folder), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", KERNELS)
+@pytest.mark.parametrize("name", peers_with("kernel"))
+def test_kernel(name, key, folder):
+    spec = KERNELS[key]
+    expected = expected_kernel(spec, make_data(spec, SEED))
+    np.testing.assert_allclose(result_of(name, "kernel", key, folder), expected, rtol=1e-4, atol=1e-5)

@@ -138,6 +138,8 @@ _LAYERS = {
     # over the last axis
     "softmax": "x (M, C) f -> out (M, C) f",
     "softmax_backward": "out (M, C) f, dout (M, C) f -> dx~ (M, C) f; accumulate i",
+    "log_softmax": "x (M, C) f -> out (M, C) f",
+    "log_softmax_backward": "out (M, C) f, dout (M, C) f -> dx~ (M, C) f; accumulate i",
 }
 
 # Every loss writes one value a row, loss[m] = mean or sum over the row's classes (unweighted), and, where asked,

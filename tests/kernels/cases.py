@@ -80,14 +80,14 @@ def _activations() -> list[Case]:
     for op in ("sigmoid_backward", "tanh_backward"):
         cases.append(_case(op, "saturated and undefined", N=100, special=("out", (0.0, 1.0, np.nan))))
         cases.append(_case(op, "undefined gradient", N=100, special=("dout", UNDEFINED)))
-    for op, inputs in (("softmax", "x"), ("softmax_backward", "dout")):
+    for op, inputs in (("softmax", "x"), ("softmax_backward", "dout"), ("log_softmax", "x"), ("log_softmax_backward", "dout")):
         cases += [
             _case(op, "one class", M=5, C=1),
             _case(op, "few classes", M=301, C=4),
             _case(op, "a wide row and a tail", M=13, C=1003),
         ]
-        cases.append(_case(op, "special values", M=40, C=11, special=(inputs, SPECIAL if op == "softmax" else UNDEFINED)))
-    return [*cases, _case("softmax_backward", "accumulate", M=33, C=10, accumulate=1)]
+        cases.append(_case(op, "special values", M=40, C=11, special=(inputs, SPECIAL if inputs == "x" else UNDEFINED)))
+    return [*cases, *(_case(f"{op}softmax_backward", "accumulate", M=33, C=10, accumulate=1) for op in ("", "log_"))]
 
 
 def _losses() -> list[Case]:

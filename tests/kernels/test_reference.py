@@ -51,7 +51,7 @@ def test_gradient_relu(attributes: tuple[float, float, float]) -> None:
     check_activation("relu", away_from(np.random.default_rng(0).normal(size=20), *attributes[1:]), attributes)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("sigmoid", (20,)), ("tanh", (20,)), ("softmax", (4, 5))])
+@pytest.mark.parametrize(("name", "shape"), [("sigmoid", (20,)), ("tanh", (20,)), ("softmax", (4, 5)), ("log_softmax", (4, 5))])
 def test_gradient_activation(name: str, shape: tuple[int, ...]) -> None:
     check_activation(name, np.random.default_rng(0).normal(size=shape), ())
 

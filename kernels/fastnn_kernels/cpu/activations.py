@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, ROWS, indices
-from fastnn_kernels.cpu.vector_math import exp, maximum
+from fastnn_kernels.cpu.vector_math import exp, log, maximum, multiply_add
 from fastnn_kernels.cpu.vector_math import sigmoid as sigmoid_of
 from fastnn_kernels.cpu.vector_math import tanh as tanh_of
 
@@ -102,4 +102,26 @@ def softmax_backward(out, dout, dx, accumulate, worker, workers):
             dot += out[m, c] * dout[m, c]
         for c in range(out.shape[1]):
             gradient = out[m, c] * (dout[m, c] - dot)
+            dx[m, c] = dx[m, c] + gradient if accumulate else gradient
+
+
+@kernel
+def log_softmax(x, out, worker, workers):
+    """First the shift, then the logarithm: together they would cost the digits of a small result."""
+    minus_one = x.dtype.type(-1)
+    for m in indices(x.shape[0], ROWS, worker, workers):
+        shift = row_maximum(x, m)
+        log_total = log(row_sum_of_exp(x, m, shift))
+        for c in range(x.shape[1]):
+            out[m, c] = multiply_add(log_total, minus_one, x[m, c] - shift)
+
+
+@kernel
+def log_softmax_backward(out, dout, dx, accumulate, worker, workers):
+    for m in indices(out.shape[0], ROWS, worker, workers):
+        total = out.dtype.type(0)
+        for c in range(out.shape[1]):
+            total += dout[m, c]
+        for c in range(out.shape[1]):
+            gradient = dout[m, c] - exp(out[m, c]) * total
             dx[m, c] = dx[m, c] + gradient if accumulate else gradient

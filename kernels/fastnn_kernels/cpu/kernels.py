@@ -21,6 +21,8 @@ KERNELS: dict[str, Any] = {
     "tanh_backward": activations.tanh_backward,
     "softmax": activations.softmax,
     "softmax_backward": activations.softmax_backward,
+    "log_softmax": activations.log_softmax,
+    "log_softmax_backward": activations.log_softmax_backward,
     "loss_scale": losses.loss_scale,
     "softmax_cross_entropy": losses.softmax_cross_entropy,
     "softmax_cross_entropy_dense": losses.softmax_cross_entropy_dense,

@@ -21,7 +21,9 @@ Key = tuple[str, str]
 PACKAGE = Path(__file__).parents[1]
 
 TABLE, COMPILER = "cpu/kernels.py", "cpu/compiler.py"
-HOST_FILES = frozenset(f"cpu/{name}.py" for name in ("adapters", "digests", "sources", "elf", "host", "objects", "team", "execute"))
+HOST_FILES = frozenset(
+    f"cpu/{name}.py" for name in ("adapters", "cost", "digests", "sources", "elf", "host", "objects", "team", "execute")
+)
 """Files that no kernel reaches."""
 
 

@@ -69,3 +69,14 @@ def softmax_backward(out: Array, dout: Array, dx: Array, accumulate: int) -> Non
     """dx[m] = out[m] * (dout[m] - sum(out[m] * dout[m]))."""
     out, dout = float64(out), float64(dout)
     store(dx, out * (dout - (out * dout).sum(axis=1, keepdims=True)), accumulate)
+
+
+def log_softmax(x: Array, out: Array) -> None:
+    """out[m] = x[m] - log(sum(exp(x[m]))), shifted by max(x[m])."""
+    out[...] = log_softmax_of(float64(x))
+
+
+def log_softmax_backward(out: Array, dout: Array, dx: Array, accumulate: int) -> None:
+    """dx[m] = dout[m] - exp(out[m]) * sum(dout[m])."""
+    out, dout = float64(out), float64(dout)
+    store(dx, dout - np.exp(out) * dout.sum(axis=1, keepdims=True), accumulate)

@@ -22,6 +22,8 @@ KERNELS: dict[str, Callable[..., None]] = {
         activations.tanh_backward,
         activations.softmax,
         activations.softmax_backward,
+        activations.log_softmax,
+        activations.log_softmax_backward,
         losses.loss_scale,
         losses.softmax_cross_entropy,
         losses.softmax_cross_entropy_dense,

@@ -1,0 +1,1 @@
+"""The kernels as functions of NumPy arrays: `fastnn_kernels` lists them."""

@@ -196,6 +196,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     ) -> None:
         super().__init__(from_logits, axis, name, reduction, dtype)
         self.ignore_class = None if ignore_class is None else operator.index(ignore_class)
+        if self.ignore_class is not None and not NO_CLASS < self.ignore_class < -NO_CLASS:
+            raise ValueError(f"ignore_class={ignore_class} is no label: labels are 32-bit integers, above -2**31 and below 2**31")
 
     def attributes(self) -> dict[str, float]:
         """``ignore_class``."""

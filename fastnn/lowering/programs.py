@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from fastnn_kernels.instructions import INSTRUCTIONS
 
-from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder, Tensor
+from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
 from fastnn.lowering.heads import Head, lower_head
 from fastnn.program import BATCH, SAMPLES, Operand, Program
 from fastnn.variables import Run, Variable
@@ -54,7 +55,8 @@ def lower(
     """
     b = Builder(kind, dtype, variables)
     b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
-    outputs = _forward(b, graph)
+    shapes = [cast("tuple[int, ...]", x.shape[1:]) for x in graph.inputs]
+    outputs = graph.lower(b, [b.input(f"x{number}", shape) for number, shape in enumerate(shapes)])
     if kind == "predict":
         for number, output in enumerate(outputs):
             b.output(f"out{number}", output)
@@ -63,6 +65,7 @@ def lower(
         lower_head(b, number, head, output, weighted)
     if b.training:
         b.backward()
+        _warn_of_unreached(b)
     if kind != "train":
         return b.finish()
     assert optimizer is not None
@@ -71,14 +74,13 @@ def lower(
     return b.finish(slots)
 
 
-def _forward(b: Builder, graph: Graph) -> list[Tensor]:
-    values = {id(x): b.input(f"x{number}", cast("tuple[int, ...]", x.shape[1:])) for number, x in enumerate(graph.inputs)}
-    for node in graph.nodes:
-        if node.inputs:
-            results = node.layer.lower(b, *(values[id(x)] for x in node.inputs))
-            results = results if isinstance(results, list | tuple) else [results]
-            values.update((id(out), result) for out, result in zip(node.outputs, results, strict=True))
-    return [values[id(out)] for out in graph.outputs]
+def _warn_of_unreached(b: Builder) -> None:
+    if paths := b.unreached():
+        warnings.warn(
+            f"no gradient reaches {', '.join(paths)}: no loss depends on them, so training leaves them as they are; "
+            "give their output a loss, or set trainable = False",
+            stacklevel=2,
+        )
 
 
 def _update(b: Builder, optimizer: Optimizer) -> None:

@@ -85,7 +85,7 @@ class Sequential(Model):
             try:
                 self._set_chain(top)
             except ValueError:
-                layer._inbound_nodes.pop()
+                layer._inbound_nodes.remove(top.node)
                 raise
         if not self._trainable:
             layer.trainable = False
@@ -103,9 +103,10 @@ class Sequential(Model):
             raise IndexError(f"there is no layer in Sequential model {self.name!r} to pop")
         layer = self._layers.pop()
         if self.graph is not None:
-            (below,) = self._known_graph("outputs").outputs[0].node.inputs  # type: ignore[union-attr]
-            layer._inbound_nodes.pop()
-            self._reset_chain(below)
+            node = self.graph.outputs[0].node
+            assert node is not None
+            layer._inbound_nodes.remove(node)
+            self._reset_chain(node.inputs[0])
         return layer
 
     def _top(self) -> KerasTensor:

@@ -205,3 +205,9 @@ def test_a_loss_of_ones_own_is_refused_when_it_is_compiled():
     model.compile("sgd", Mine(), device="reference")
     with pytest.raises(TypeError, match="losses of your own are not supported yet"):
         model.fit(np.eye(2), np.eye(2), verbose=0)
+
+
+@pytest.mark.parametrize("label", [2**31, 2**32 + 1, -(2**31)])
+def test_a_label_to_ignore_beyond_32_bits_is_refused(label):
+    with pytest.raises(ValueError, match="ignore_class=.* is no label"):
+        SPARSE(ignore_class=label)

@@ -99,6 +99,15 @@ def test_add_and_pop():
     assert popped_again.built
 
 
+def test_pop_leaves_the_other_models_of_its_layer_whole():
+    top = Dense(2)
+    first = Sequential([Input((3,)), Dense(4), top])
+    second = Sequential([Input((4,)), top])
+    assert first.pop() is top
+    assert top.output is second.outputs[0]
+    assert second.predict(np.ones((1, 4)), verbose=0).shape == (1, 2)
+
+
 def test_pop_before_it_is_built():
     model = Sequential([Dense(4), Dense(2)])
     assert model.pop().units == 2

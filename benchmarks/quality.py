@@ -99,7 +99,7 @@ def by_sklearn(spec: QualitySpec, threads: int) -> Curve:
         _, (x, y), test = images()
         classes = np.arange(10)
         classifier = MLPClassifier((128,), batch_size=32, alpha=0, random_state=SEED)
-        return _epochs(lambda: classifier.partial_fit(x, y, classes), lambda: classifier.score(*test), spec.target)
+        return _epochs(lambda: classifier.partial_fit(x, y, classes=classes), lambda: classifier.score(*test), spec.target)
     (x, y), test = table(spec.dataset)
     regressor = MLPRegressor(hidden_layer_sizes=(64, 64), batch_size=32, alpha=0, random_state=SEED)
     return _epochs(lambda: regressor.partial_fit(x, y[:, 0]), lambda: error(regressor.predict(test[0]), test[1]), spec.target)

@@ -53,10 +53,10 @@ def memory_of(peer: Peer, spec: MemorySpec, seed: int, threads: int) -> dict[str
         if task.reset is not None:
             task.reset()
         task.run()
-        return {"status": "ok", "bytes": memory.peak()}
+        return {"status": "ok", "memory": memory.peak()}
     for _ in range(WARM_CALLS):
         task.run()
     before, start = memory.resident(), time.perf_counter()
     for _ in range(spec.calls):
         task.run()
-    return {"status": "ok", "bytes": memory.resident() - before, "seconds": time.perf_counter() - start}
+    return {"status": "ok", "memory": memory.resident() - before, "seconds": time.perf_counter() - start}

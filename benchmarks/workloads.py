@@ -143,19 +143,24 @@ WORKLOADS = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *FORMS, *W8, *SWEEPS, *M
 
 
 def select(names: str | None) -> tuple[Workload, ...]:
-    """The rows named, a comma between them: by id ("W1"), key ("W1-blobs") or the beginning of a name ("matmul"); None: all."""
+    """The rows named, a comma between them: by id ("W1"), key ("W1-blobs"), or the beginning of one or of a name; None: all.
+
+    Raises
+    ------
+    ValueError
+        Where a name fits no row.
+    """
     if names is None:
         return WORKLOADS
-    wanted = [name.strip() for name in names.split(",")]
-    for name in wanted:
-        if not any(_matches(row, name) for row in WORKLOADS):
+    chosen: set[str] = set()
+    for name in (part.strip() for part in names.split(",")):
+        found = {row.key for row in WORKLOADS if name in (row.id, row.key)}
+        found = found or {row.key for row in WORKLOADS if row.key.startswith(name) or row.name.startswith(name)}
+        if not name or not found:
             known = ", ".join(dict.fromkeys(row.id for row in WORKLOADS))
             raise ValueError(f"no workload is called {name!r}; ids are {known}, and names such as {W1.key!r} or 'matmul'")
-    return tuple(row for row in WORKLOADS if any(_matches(row, name) for name in wanted))
-
-
-def _matches(row: Workload, name: str) -> bool:
-    return name in (row.id, row.key) or row.name.startswith(name)
+        chosen |= found
+    return tuple(row for row in WORKLOADS if row.key in chosen)
 
 
 def find(key: str) -> Workload:

@@ -1,0 +1,88 @@
+"""Workloads that take fresh processes: W8 is timed from outside, W10 and W11 tell what they saw."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers import Peer
+from benchmarks.processes import Worker, cores_of, environment, timed, worker_command
+from benchmarks.results import Measurement, measurement_of
+from benchmarks.settings import Settings
+from fastnn.bench.specs import ProcessSpec, Workload
+from fastnn.bench.timing import Sample
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start: its command line, what it reads, and whether each start gets an empty cache."""
+
+    line: list[str]
+    text: str
+    cold: bool
+
+
+def run(row: Workload, peers: Sequence[Peer], threads: int, settings: Settings) -> list[Measurement]:
+    """Measure ``row`` with every peer; W8's processes take turns."""
+    if isinstance(row.spec, ProcessSpec):
+        return _processes(row, row.spec, peers, threads, settings)
+    found = []
+    for peer in peers:
+        worker = Worker(peer, threads)
+        try:
+            answer = worker.ask(do="once", workload=row.key, seed=settings.seed)
+        finally:
+            worker.stop()
+        found.append(measurement_of(row, peer, threads, answer))
+    return found
+
+
+def _processes(row: Workload, spec: ProcessSpec, peers: Sequence[Peer], threads: int, settings: Settings) -> list[Measurement]:
+    found, commands = {}, {}
+    for peer in peers:
+        command = _command(row, spec, peer, threads, settings)
+        if isinstance(command, Command):
+            commands[peer.name] = command
+        found[peer.name] = Measurement(row.key, peer.name, threads, "ok" if isinstance(command, Command) else "gap", str(command))
+    for turn in range(min(row.repeats, settings.most) + (not spec.cold)):  # the first turn fills caches
+        for peer in peers:
+            if found[peer.name].status == "ok":
+                found[peer.name] = _one_more(found[peer.name], commands[peer.name], peer, keep=spec.cold or turn > 0)
+    return list(found.values())
+
+
+def _command(row: Workload, spec: ProcessSpec, peer: Peer, threads: int, settings: Settings) -> Command | str:
+    """The command, or why there is none."""
+    if spec.work == "import":
+        return Command([sys.executable, "-c", peer.import_line], "", cold=False) if peer.import_line else "nothing to import"
+    if peer.train is None:
+        return "it does not train"
+    if spec.cold and peer.cold_environment is None:
+        return "it keeps no cache: cold is warm"
+    request = json.dumps({"do": "once", "workload": row.key, "seed": settings.seed}) + "\n"
+    return Command(worker_command(peer, threads), request, spec.cold)
+
+
+def _one_more(measurement: Measurement, command: Command, peer: Peer, *, keep: bool) -> Measurement:
+    row, threads = measurement.row, measurement.threads
+    try:
+        sample, output = _start(command, peer, threads)
+    except RuntimeError as error:
+        return Measurement(row.key, peer.name, threads, "failed", str(error))
+    answer = json.loads(output) if command.text else {"status": "ok"}
+    before = measurement if keep else Measurement(row.key, peer.name, threads, "ok", warm_up=sample.wall)
+    after = measurement_of(row, peer, threads, answer)
+    if after.status != "ok":
+        return after
+    wall, cpu = ([*before.wall, sample.wall], [*before.cpu, sample.cpu]) if keep else ([], [])
+    return Measurement(row.key, peer.name, threads, "ok", wall=wall, cpu=cpu, warm_up=before.warm_up, result=after.result)
+
+
+def _start(command: Command, peer: Peer, threads: int) -> tuple[Sample, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        cold = peer.cold_environment(Path(folder)) if command.cold and peer.cold_environment is not None else {}
+        return timed(command.line, environment(peer, threads) | cold, cores_of(threads), command.text)

@@ -1,0 +1,191 @@
+"""What a run found, as data: written as JSON, read back, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import Peer
+from benchmarks.workloads import find
+from fastnn.bench.specs import InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
+from fastnn.bench.timing import Statistics, summarize
+
+FORMAT = 1
+"""Changes when an old file cannot be read any more."""
+
+OURS = "fastnn"
+
+LOSS_TOLERANCE, OWN_ORDER_TOLERANCE, VALUE_TOLERANCE = 0.02, 0.25, 1e-3
+"""Largest relative difference of final losses, in the same order of the samples and in another, and of arrays."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One peer's run of one workload on ``threads`` threads.
+
+    ``status``: "ok"; "missing" (not installed), "gap" (no such call), "failed"; ``why`` then says more. ``wall`` and ``cpu`` are
+    seconds a call, one value a sample, of ``calls`` calls each; ``warm_up`` the seconds of the first call. A call trains ``units``
+    models. ``result``: numbers that are compared; ``agrees``: whether they are the other peers'. ``memory``: peak bytes; of W10
+    the bytes asked for. ``curve``: W11's (seconds, score).
+    """
+
+    workload: str
+    peer: str
+    threads: int
+    status: str
+    why: str = ""
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    calls: int = 1
+    units: int = 1
+    warm_up: float = 0.0
+    result: list[float] | None = None
+    agrees: bool | None = None
+    memory: int = 0
+    curve: list[list[float]] = field(default_factory=list)
+
+    @property
+    def row(self) -> Workload:
+        """Its row of the table of workloads."""
+        return find(self.workload)
+
+    @property
+    def time(self) -> Statistics:
+        """Of the seconds that one unit takes (one model of a sweep, one call otherwise)."""
+        return summarize([value / self.units for value in self.wall])
+
+    @property
+    def value(self) -> float:
+        """What peers are compared by, the less the better: seconds; bytes; W11: seconds to the target, or the least error."""
+        spec = self.row.spec
+        if isinstance(spec, MemorySpec):
+            return float(self.memory)
+        if isinstance(spec, QualitySpec):
+            if spec.target:
+                return next((seconds for seconds, score in self.curve if score >= spec.target), math.inf)
+            return min(score for _, score in self.curve)
+        return self.time.median
+
+
+def measurement_of(row: Workload, peer: Peer, threads: int, answer: dict[str, Any]) -> Measurement:
+    """What a worker's answer says."""
+    names = {"why", "calls", "units", "warm_up", "result", "memory", "curve"}
+    return Measurement(row.key, peer.name, threads, answer["status"], **{name: answer[name] for name in names & answer.keys()})
+
+
+@dataclass(frozen=True)
+class Results:
+    """A whole run: ``machine`` and ``peers`` describe themselves (see `benchmarks.machine`)."""
+
+    date: str
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    peers: dict[str, dict[str, str]]
+    measurements: list[Measurement]
+
+    def save(self, path: Path) -> None:
+        """Write JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
+
+    def of(self, workload: str, threads: int) -> dict[str, Measurement]:
+        """By peer, in the order of the run."""
+        return {m.peer: m for m in self.measurements if m.workload == workload and m.threads == threads}
+
+    def find(self, workload: str, threads: int, peer: str) -> Measurement | None:
+        """One measurement that succeeded, or None."""
+        found = self.of(workload, threads).get(peer)
+        return found if found is not None and found.status == "ok" else None
+
+    @property
+    def workloads(self) -> list[Workload]:
+        """The rows that were run, in order."""
+        return [find(key) for key in dict.fromkeys(m.workload for m in self.measurements)]
+
+    @property
+    def threads(self) -> list[int]:
+        """The numbers of threads, in order."""
+        return sorted({m.threads for m in self.measurements})
+
+
+def load(path: Path) -> Results:
+    """Read what `Results.save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file, or of another format.
+    """
+    try:
+        stored = json.loads(path.read_text())
+        found = stored.pop("format")
+    except (ValueError, KeyError, AttributeError):
+        raise ValueError(f"{path} is not a file of benchmark results") from None
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found}; this version reads {FORMAT}")
+    measurements = [Measurement(**each) for each in stored.pop("measurements")]
+    return Results(measurements=measurements, **stored)
+
+
+def compare_results(measurements: Iterable[Measurement], own_order: Iterable[str]) -> list[Measurement]:
+    """The measurements of one workload and number of threads, with ``agrees``: equal to the median of all in the given order."""
+    measured, strangers = list(measurements), set(own_order)
+    compared = [m for m in measured if m.status == "ok" and m.result is not None]
+    judges = [m for m in compared if m.peer not in strangers] or compared
+    if len(compared) < 2:
+        return measured
+    length = min(len(m.result or ()) for m in judges)
+    truth = [statistics.median((m.result or [])[place] for m in judges) for place in range(length)]
+    return [replace(m, agrees=_agrees(m, truth, m.peer in strangers)) if m in compared else m for m in measured]
+
+
+def _agrees(measurement: Measurement, truth: list[float], stranger: bool) -> bool:
+    result = measurement.result or []
+    trains = isinstance(measurement.row.spec, TrainSpec | SweepSpec)
+    tolerance = VALUE_TOLERANCE if not trains else OWN_ORDER_TOLERANCE if stranger else LOSS_TOLERANCE
+    largest = max(map(abs, truth), default=0.0) or 1.0
+    worst = max((abs(a - b) for a, b in zip(result, truth, strict=False)), default=0.0)
+    return worst <= tolerance * largest  # False for NaN
+
+
+def figure(measurement: Measurement) -> str:
+    """The measurement in the workload's own unit."""
+    spec = measurement.row.spec
+    if isinstance(spec, MemorySpec):
+        return f"{measurement.memory / 1e6:,.1f} MB"
+    if isinstance(spec, QualitySpec):
+        value = measurement.value
+        return f"RMS error {value:.3f}" if not spec.target else "not reached" if math.isinf(value) else duration(value)
+    seconds = measurement.value
+    if isinstance(spec, TrainSpec):
+        return f"{duration(seconds / spec.steps)}/step"
+    if isinstance(spec, SweepSpec):
+        return f"{1 / seconds:,.1f} models/s"
+    if isinstance(spec, KernelSpec):
+        return f"{spec.flops / seconds / 1e9:,.1f} GFLOP/s" if spec.flops else f"{spec.bytes / seconds / 1e9:,.2f} GB/s"
+    return f"{duration(seconds)}/call" if isinstance(spec, InferSpec) else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit.
+
+    >>> duration(0.0000123), duration(1.234), duration(123.4)
+    ('12.3 us', '1.23 s', '123 s')
+    """
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
+        if seconds * factor >= 1 or unit == "us":
+            value = seconds * factor
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:#.3g} {unit}"
+    raise AssertionError
+
+
+def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:
+    """How many times what fastnn needs; None where either has no value."""
+    if ours is None or ours.status != "ok" or measurement.status != "ok" or not ours.value or math.isinf(ours.value):
+        return None
+    return measurement.value / ours.value

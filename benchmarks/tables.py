@@ -1,0 +1,192 @@
+"""Results as Markdown, and as lines on the screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from benchmarks.peers import Peer
+from benchmarks.results import OURS, Measurement, Results, figure, ratio
+from fastnn.bench.specs import KernelSpec, Workload
+
+SECTIONS = {
+    "W1": "W1 blobs",
+    "W2": "W2 auto mpg",
+    "W3": "W3 MNIST shapes",
+    "W4": "W4 iris",
+    "W5": "W5 wide",
+    "W6": "W6 inference",
+    "W7": "W7 kernels",
+    "forms": "Parallel forms",
+    "W8": "W8 processes",
+    "W9": "W9 sweep",
+    "W10": "W10 memory",
+    "W11": "W11 quality over time",
+}
+
+BUSY = 0.9
+"""CPU time below this part of wall time, on one thread: the core was shared with somebody else."""
+
+MARKS = "`*`: its result differs from the others'. `~`: the core was shared with other processes meanwhile."
+
+LIMIT = "machine"
+STREAMS = ("copy", "scale", "update")
+
+
+def report(results: Results) -> str:
+    """The whole run: where, then a section an id of the workload table, then the peers."""
+    parts = [f"# Benchmark results, {results.date}", where(results), READING]
+    for identifier, title in SECTIONS.items():
+        rows = [row for row in results.workloads if row.id == identifier]
+        if rows:
+            parts.append(f"## {title}")
+            parts += [_section(results, rows, threads) for threads in results.threads]
+    return "\n\n".join(filter(None, [*parts, *_gaps(results), _peers(results)])) + "\n"
+
+
+READING = (
+    "Each cell: the median, and how many times what fastnn needs, with half the distance of the quartiles in percent of the "
+    f"median. More than 1.00 is slower than fastnn. {MARKS}"
+)
+
+
+def where(results: Results) -> str:
+    """One line about the machine."""
+    found = results.machine
+    memory = f", {found['memory_gb']:g} GB" if found["memory_gb"] else ""
+    load = f"; load at the end {found['load']:g}" if found["load"] is not None else ""
+    return f"{found['name']}, {found['cores']} cores{memory}, {found['system']}, Python {found['python']}{load}."
+
+
+def _section(results: Results, rows: Sequence[Workload], threads: int) -> str:
+    """One table: a row a workload, a column a peer that has a number in one of them."""
+    measured = {row.key: results.of(row.key, threads) for row in rows}
+    rows = [row for row in rows if measured[row.key]]
+    names = [name for name in results.peers if any(_has(measured[row.key].get(name)) for row in rows)]
+    if not names:
+        return ""
+    limits = limit_rates(results, threads)
+    bounded = any(_limit(row, limits) for row in rows)
+    head = ["workload", *(["of the limit"] if bounded else []), *names]
+    lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
+    for row in rows:
+        ours = measured[row.key].get(OURS)
+        share = [_share(ours, row, limits)] if bounded else []
+        lines.append(_row([f"{row.title}", *share, *(cell(measured[row.key].get(name), ours) for name in names)]))
+    return f"{threads} thread{'s' * (threads > 1)}\n\n" + "\n".join(lines)
+
+
+def _has(measurement: Measurement | None) -> bool:
+    return measurement is not None and measurement.status == "ok"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(measurement: Measurement | None, ours: Measurement | None) -> str:
+    """What a table says of one measurement; a peer that could not run it is a gap that says why."""
+    if measurement is None:
+        return ""
+    if measurement.status != "ok":
+        return {"missing": "missing", "gap": "–", "failed": "failed"}[measurement.status]
+    found = ratio(measurement, ours)
+    text = figure(measurement)
+    if found is not None and measurement.peer != OURS:
+        text += f" ({found:.2f}x)"
+    if measurement.wall and len(measurement.wall) > 1:
+        text += f" ±{100 * measurement.time.spread:.0f}%"
+    return text + marks(measurement)
+
+
+def marks(measurement: Measurement) -> str:
+    """See `MARKS`."""
+    wall, cpu = sum(measurement.wall), sum(measurement.cpu)
+    shared = measurement.threads == 1 and wall > 0 and cpu < BUSY * wall
+    return " *" * (measurement.agrees is False) + " ~" * shared
+
+
+def limit_rates(results: Results, threads: int) -> dict[str, float]:
+    """FLOP/s and bytes/s that the machine reached: "flops", "bytes"."""
+    found: dict[str, float] = {}
+    for row in results.workloads:
+        spec = row.spec
+        measurement = results.find(row.key, threads, LIMIT)
+        if measurement is None or not isinstance(spec, KernelSpec):
+            continue
+        name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
+        found[name] = max(found.get(name, 0.0), work / measurement.value)
+    return found
+
+
+def _limit(row: Workload, limits: dict[str, float]) -> float | None:
+    """Seconds that the machine needs at least."""
+    spec = row.spec
+    if not isinstance(spec, KernelSpec) or spec.op in (*STREAMS, "read", "multiply_add"):
+        return None
+    name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
+    return work / limits[name] if name in limits else None
+
+
+def _share(ours: Measurement | None, row: Workload, limits: dict[str, float]) -> str:
+    limit = _limit(row, limits)
+    return f"{100 * limit / ours.value:.0f}%" if limit and ours is not None and ours.status == "ok" else ""
+
+
+def _gaps(results: Results) -> list[str]:
+    """Who is missing, and what failed."""
+    missing = {m.peer: m.why for m in results.measurements if m.status == "missing"}
+    failed = {(m.peer, m.workload): m.why for m in results.measurements if m.status == "failed"}
+    differ = {(m.peer, m.workload) for m in results.measurements if m.agrees is False}
+    lines = [f"* {peer} is missing: {why}." for peer, why in missing.items()]
+    lines += [f"* {peer} failed on {workload}: {why}." for (peer, workload), why in failed.items()]
+    lines += [f"* {peer} on {workload}: its result differs from the others'." for peer, workload in sorted(differ)]
+    return ["## Gaps", "\n".join(lines)] if lines else []
+
+
+def _peers(results: Results) -> str:
+    lines = [_row(["peer", "versions", "note"]), _row(["---"] * 3)]
+    lines += [_row([name, about["version"], about["note"]]) for name, about in results.peers.items()]
+    return "## Peers\n\n" + "\n".join(lines)
+
+
+def summary(results: Results) -> str:
+    """Lines for the screen: fastnn beside the fastest other one."""
+    lines = [where(results), ""]
+    for threads in results.threads:
+        lines.append(f"{threads} thread{'s' * (threads > 1)}{'':31}{'fastnn':>16}  {'fastest peer':>16}  {'ratio':>6}")
+        for row in results.workloads:
+            found = results.of(row.key, threads)
+            peers = [m for m in found.values() if m.status == "ok" and m.peer not in (OURS, LIMIT)]
+            best = min(peers, key=lambda m: m.value, default=None)
+            ours = found.get(OURS)
+            if ours is None or ours.status != "ok":
+                continue
+            against = ratio(best, ours) if best is not None else None
+            other = f"{figure(best):>16}  {against:5.2f}x  {best.peer}" if best is not None and against is not None else ""
+            lines.append(f"  {row.key:38}{figure(ours):>16}  {other}{marks(ours)}")
+    geometric = geometric_mean(results)
+    return "\n".join(lines) + (f"\n\n{geometric}" if geometric else "")
+
+
+def geometric_mean(results: Results) -> str:
+    """The peers' times over fastnn's, over all workloads that both ran: the fastest peer in each."""
+    ratios = []
+    for row in results.workloads:
+        for threads in results.threads:
+            found = results.of(row.key, threads)
+            values = [ratio(m, found.get(OURS)) for m in found.values() if m.peer not in (OURS, LIMIT)]
+            known = [value for value in values if value]
+            if known:
+                ratios.append(min(known))
+    if not ratios:
+        return ""
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return f"the fastest peer needs {mean:.2f} times what fastnn needs: geometric mean of {len(ratios)} measurements"
+
+
+def listing(workloads: Sequence[Workload], peers: Sequence[Peer]) -> str:
+    """The table of workloads and the peers, with what is missing."""
+    lines = [f"{row.key:44} {row.title}" for row in workloads]
+    lines += ["", *(f"{peer.name:24} {peer.missing() or 'ready'}" for peer in peers)]
+    return "\n".join(lines)

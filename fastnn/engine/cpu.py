@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isqrt, prod
+from typing import Any
 
 import numpy as np
 from fastnn_kernels.cpu import objects, team
@@ -54,6 +56,8 @@ class Bound:
 
     memory: Memory
     table: NDArray[np.int64]
+    address: int
+    rows: int
     patches: list[Patch]
     status: int
     workers: int
@@ -88,23 +92,33 @@ class CpuEngine:
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
         workers = choose_workers(program, memory, batch)
         most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
-        return Bound(memory, table, patches, _status_address(program, memory), workers, most_workers)
+        status = _status_address(program, memory)
+        return Bound(memory, table, table.ctypes.data, len(table), patches, status, workers, most_workers)
 
     def rebind_inputs(self, bound: Bound) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed: their addresses and their numbers of samples."""
         words, inputs = bound.table.reshape(-1), bound.memory.inputs
         for patch in bound.patches:
             array = inputs[patch.place]
-            words[patch.word] = 0 if array is None else array.ctypes.data
+            words[patch.word] = 0 if array is None else _address(array)
             for word, multiple in patch.samples:
                 words[word] = 0 if array is None else len(array) * multiple
 
     def run(self, bound: Bound, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
         """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None."""
-        rows = len(bound.table)
-        workers = min(bound.workers if workers is None else workers, bound.most_workers)
-        position = team.run(bound.table.ctypes.data, rows, steps, first_row=first_row, status=bound.status, workers=workers)
+        rows, workers = bound.rows, workers or bound.workers
+        if workers > bound.most_workers:
+            workers = bound.most_workers
+        position = team.run(bound.address, rows, steps, first_row=first_row, status=bound.status, workers=workers)
         return None if position == steps * rows else divmod(position, rows)
+
+
+def _address(array: NDArray[Any]) -> int:
+    """``array.ctypes.data`` in a third of its time, where the array may be written and is not empty."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return array.ctypes.data
 
 
 @cache

@@ -45,6 +45,7 @@ class Session:
         self.control = self.memory.segments["control"][:64].view(np.int64)
         self._totals = self.memory.segments["totals"].view(np.float64).reshape(-1, 2)
         self._places = {slot.name: place for place, slot in enumerate(program.inputs)}
+        self._no_inputs = (None,) * len(program.inputs)
         self._bound: dict[int, Any] = {}
         self._stale: set[int] = set()
         self.samples = self.step = 0
@@ -57,6 +58,10 @@ class Session:
             if place is not None:
                 self.memory.inputs[place] = array
         self._stale = set(self._bound)
+
+    def release_inputs(self) -> None:
+        """Let go of the caller's arrays; `set_inputs` comes before the next run."""
+        self.memory.inputs[:] = self._no_inputs
 
     def start(self, samples: int, *, keep_totals: bool = False) -> None:
         """Go back to the first of ``samples`` samples."""
@@ -101,6 +106,11 @@ class Session:
         if left > max(whole, 0):
             self._run(self.samples % self.batch, 1, workers)
         return self.step - before
+
+    def repeat(self) -> None:
+        """Run the first batch, a whole one, again over the same arrays; for programs that no status stops."""
+        self.control[NEXT_POSITION] = 0
+        self.engine.run(self._bound[self.batch], 1)
 
     def _run(self, batch: int, steps: int, workers: int | None) -> bool:
         """Run ``steps`` steps of ``batch`` samples; whether all of them ended."""

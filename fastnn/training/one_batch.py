@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastnn.training import fit, prepare
 from fastnn.training.data import Samples
+from fastnn.training.predictor import Predictor
 from fastnn.training.runner import Runner
 from fastnn.training.spec import Resolved
 
@@ -60,6 +61,41 @@ class OneBatch(Runner):
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for the samples given; see `predict`."""
         return self._as_called(self._forward(x))
+
+    def predictor(self, batch_size: int = 1) -> Predictor:
+        """A function for predictions of batches of one size at the lowest latency.
+
+        Parameters
+        ----------
+        batch_size : int
+            Samples of every call.
+
+        Returns
+        -------
+        Predictor
+            Takes an array (batch_size, ...), returns a new one; threads may share it.
+
+        Raises
+        ------
+        ValueError
+            When the model is not built, or ``batch_size`` is less than 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnn import Input, Sequential
+        >>> from fastnn.layers import Dense
+        >>> model = Sequential([Input((3,)), Dense(1, kernel_initializer="ones")])
+        >>> predict = model.predictor()
+        >>> predict(np.array([[1.0, 2.0, 3.0]], np.float32))
+        array([[6.]], dtype=float32)
+        """
+        rows = prepare.integer("batch_size", batch_size, 1)
+        if self.graph is None:
+            raise ValueError(f"model {self.name!r} does not know its input's shape yet: begin with Input(shape), or fit it first")
+        runtime = prepare.runtime_of(self)
+        runtime.program("predict")
+        return Predictor(self, runtime, rows)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[NDArray[Any]]]:
         """The loss on the samples given, as one batch, and its gradients; nothing is changed.

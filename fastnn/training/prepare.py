@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import config
@@ -66,6 +67,8 @@ def runtime_of(model: Runner) -> Runtime:
 
 def raw_inputs(model: Runner, x: Any) -> tuple[list[Any], list[NDArray[Any]], list[str]]:
     """The inputs as the user gave them, as arrays of numbers, and their names for errors."""
+    if type(x) is np.ndarray and (model.graph is None or len(model.graph.inputs) == 1):  # names need not be looked up
+        return [x], [as_array(x, "x")], ["x"]
     raw, names = separate(x, model.input_names if model.built else ["x"], "x")
     return raw, [as_array(value, name) for value, name in zip(raw, names, strict=True)], names
 

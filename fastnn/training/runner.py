@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from fastnn.engine.session import Session
 from fastnn.tensor import Tensor
 from fastnn.training import prepare
-from fastnn.training.predict import empty_outputs, forward
+from fastnn.training.predict import GROUP, Slots, empty_outputs, forward
+from fastnn.training.prepare import DEFAULT_BATCH
 from fastnn.training.progress import CompileProgress
-from fastnn.training.runtime import Runtime
+from fastnn.training.runtime import Loan, Runtime
 from fastnn.training.spec import Compiled, Resolved
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Runner:
 
     # -- sessions and inputs ---------------------------------------------------------------------------------------------
 
-    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> AbstractContextManager[Session]:
+    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> Loan:
         """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
         runtime, optimizer = self._runtime, self.optimizer
         assert runtime is not None
@@ -65,7 +65,7 @@ class Runner:
                 runtime.program(kind, weighted, heads, optimizer, progress)
         return runtime.session(kind, batch, weighted)
 
-    def _inputs(self, x: Any) -> tuple[Runtime, dict[str, NDArray[Any]], int]:
+    def _inputs(self, x: Any) -> tuple[Runtime, Slots, int]:
         """The input slots for ``x``, checked."""
         _, arrays, names = prepare.raw_inputs(self, x)
         prepare.build_for(self, arrays)
@@ -81,8 +81,12 @@ class Runner:
 
     def _forward(self, x: Any) -> list[NDArray[Any]]:
         runtime, slots, count = self._inputs(x)
+        return self._outputs(runtime, slots, count, DEFAULT_BATCH if count <= DEFAULT_BATCH else DEFAULT_BATCH * GROUP)
+
+    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int) -> list[NDArray[Any]]:
+        """The outputs for ``count`` samples, without hooks and in one go."""
         outputs = empty_outputs(runtime, count)
-        with self._session("predict", prepare.DEFAULT_BATCH) as session:
+        with self._session("predict", batch) as session:
             forward(session, slots, outputs, count)
         return outputs
 

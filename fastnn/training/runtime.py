@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastnn_kernels.system import at_fork
@@ -41,6 +40,24 @@ def _renew_lock() -> None:
 
 
 at_fork(after_in_child=_renew_lock)
+
+
+class Loan:
+    """A session for the block of a ``with``, given back at its end; after an error it is not used again."""
+
+    __slots__ = ("idle", "session")
+
+    def __init__(self, session: Session, idle: list[Session]) -> None:
+        self.session, self.idle = session, idle
+
+    def __enter__(self) -> Session:
+        return self.session
+
+    def __exit__(self, error: object, *_: object) -> None:
+        session = self.session
+        session.release_inputs()
+        if error is None and len(self.idle) < IDLE_SESSIONS and session.batch <= IDLE_BATCH:
+            self.idle.append(session)
 
 
 def sample_shape(tensor: KerasTensor) -> tuple[int, ...]:
@@ -122,21 +139,20 @@ class Runtime:
         self.programs = {key: program for key, program in self.programs.items() if key[0] not in kinds}
         self._idle = {key: sessions for key, sessions in self._idle.items() if key[0][0] not in kinds}
 
-    @contextmanager
-    def session(self, kind: str, batch: int, weighted: bool = False) -> Iterator[Session]:
-        """A session of a program that `program` has made, the caller's own in the block; after an error it is not used again."""
+    def session(self, kind: str, batch: int, weighted: bool = False) -> Loan:
+        """A session of a program that `program` has made, the caller's own in the block of ``with``."""
         key = (kind, weighted), batch
-        idle = self._idle.setdefault(key, [])
+        idle = self._idle.get(key)
+        if idle is None:
+            idle = self._idle.setdefault(key, [])
         try:
             session = idle.pop()  # by one thread alone
         except IndexError:
-            session = self._new_session(kind, batch, weighted)
-        yield session
-        session.memory.inputs[:] = [None] * len(session.memory.inputs)
-        if len(idle) < IDLE_SESSIONS and batch <= IDLE_BATCH:
-            idle.append(session)
+            session = self.new_session(kind, batch, weighted)
+        return Loan(session, idle)
 
-    def _new_session(self, kind: str, batch: int, weighted: bool) -> Session:
+    def new_session(self, kind: str, batch: int, weighted: bool = False) -> Session:
+        """A session of a program that `program` has made, for its caller to keep."""
         arrays = [variable.array for variable in self.variables]
         shared = {"slots": self._slots} if kind == "train" and self._slots is not None else None
         return Session(self.engine, self.programs[kind, weighted], arrays, batch, shared)

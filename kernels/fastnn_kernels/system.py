@@ -100,8 +100,15 @@ def cache_directory() -> Path | None:
 
 
 def private_directory(path: Path) -> None:
-    """Make ``path`` and its parents, readable by this user alone; OSError when that is impossible."""
+    """Make ``path``, for this user alone.
+
+    OSError when that is impossible, or when another user may write there: code is loaded from it. (An image may be built by root.)
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_id = getattr(os, "geteuid", None)  # POSIX only
+    status = path.stat()
+    if own_id is not None and (status.st_uid not in (own_id(), 0) or status.st_mode & 0o022):
+        raise PermissionError("other users may write to it, and code is loaded from it")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -140,6 +140,31 @@ def test_the_directory_is_private(tmp_path):
     assert stat.S_IMODE((tmp_path / "a" / "ö").stat().st_mode) == 0o700
 
 
+@needs_linux
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path, mode):
+    tmp_path.chmod(mode)
+    with pytest.raises(PermissionError, match="other users may write"):
+        system.private_directory(tmp_path)
+
+
+@needs_linux
+def test_a_directory_of_another_user_is_refused_and_one_of_root_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    owned_by_root = tmp_path.stat().st_uid == 0
+    if owned_by_root:
+        system.private_directory(tmp_path)
+        os.chown(tmp_path, 12345, -1)
+    with pytest.raises(PermissionError, match="other users may write"):
+        system.private_directory(tmp_path)
+
+
+def test_a_directory_where_users_have_no_numbers(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "geteuid", raising=False)
+    system.private_directory(tmp_path / "cache")
+    assert (tmp_path / "cache").is_dir()
+
+
 def test_writing_replaces_the_whole_file(tmp_path):
     path = tmp_path / "Größe.o"
     for data in (b"first", b"2nd"):

@@ -76,11 +76,17 @@ def sched_yield_address() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def at_fork(*, after_in_child: Callable[[], None], before: Callable[[], None] = lambda: None) -> None:
-    """Call ``before`` ahead of every ``os.fork`` and ``after_in_child`` in the child; nothing to do where nothing forks."""
+def _nothing() -> None:
+    pass
+
+
+def at_fork(
+    *, after_in_child: Callable[[], None], before: Callable[[], None] = _nothing, after_in_parent: Callable[[], None] = _nothing
+) -> None:
+    """Call these around every ``os.fork``; nothing to do where nothing forks."""
     register = getattr(os, "register_at_fork", None)
     if register is not None:
-        register(before=before, after_in_child=after_in_child)
+        register(before=before, after_in_child=after_in_child, after_in_parent=after_in_parent)
 
 
 def cache_directory() -> Path | None:

@@ -45,7 +45,7 @@ class Report:
     cached: list[str] = field(default_factory=list)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _addresses: dict[str, int] = {}
 _engines: list[Any] = []  # loaded code lives as long as the process
 _report = Report()
@@ -177,9 +177,25 @@ def _write(directory: Path | None, unit: str, digest: str, data: bytes) -> None:
     system.keep_newest(directory, f"{unit}-{'?' * len(digest)}.o")
 
 
+FORK_PATIENCE = 60.0
+"""Seconds that a fork waits for another thread's compilation: a child would inherit Numba's and LLVM's locks, held for ever."""
+
+_held = False
+
+
+def _before_fork() -> None:
+    global _held
+    _held = _lock.acquire(timeout=FORK_PATIENCE)
+
+
+def _after_fork_in_parent() -> None:
+    if _held:
+        _lock.release()
+
+
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
-system.at_fork(after_in_child=_after_fork_in_child)
+system.at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

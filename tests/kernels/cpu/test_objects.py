@@ -172,6 +172,29 @@ def test_a_child_forked_while_another_thread_loads(fresh):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+FORK_WHILE_COMPILING = """
+import logging, os, signal, threading  # logging: its own fork hooks must not be registered during the fork
+from fastnn_kernels.cpu import objects
+compiling = threading.Event()
+thread = threading.Thread(target=objects.load, args=(["next_batch"], lambda *progress: compiling.set()))
+thread.start()
+compiling.wait()
+child = os.fork()
+signal.alarm(60)
+if child == 0:
+    os._exit(0 if objects.load(["next_update"])["next_update"] else 1)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_waits_for_a_compilation_so_that_the_child_can_compile(tmp_path):
+    environment = os.environ | {"FASTNN_CACHE_DIR": str(tmp_path / "cache"), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run([sys.executable, "-c", FORK_WHILE_COMPILING], env=environment, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
 PROGRAM = """
 import sys
 import numpy as np

@@ -20,6 +20,10 @@ FORMAT = 1
 
 OURS = "fastnn"
 
+MACHINE = "machine"
+LIMITS = (MACHINE, "plain C")
+"""What a library could reach: shown, but not counted among the peers."""
+
 LOSS_TOLERANCE, OWN_ORDER_TOLERANCE, VALUE_TOLERANCE = 0.02, 0.25, 1e-3
 """Largest relative difference of final losses, in the same order of the samples and in another, and of arrays."""
 
@@ -189,3 +193,16 @@ def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:
     if ours is None or ours.status != "ok" or measurement.status != "ok" or not ours.value or math.isinf(ours.value):
         return None
     return measurement.value / ours.value
+
+
+def limit_rates(results: Results, threads: int) -> dict[str, float]:
+    """FLOP/s and bytes/s that the machine reached: "flops", "bytes"."""
+    found: dict[str, float] = {}
+    for row in results.workloads:
+        spec = row.spec
+        measurement = results.find(row.key, threads, MACHINE)
+        if measurement is None or not isinstance(spec, KernelSpec):
+            continue
+        name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
+        found[name] = max(found.get(name, 0.0), work / measurement.value)
+    return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
-from benchmarks.results import OURS, Measurement, Results, figure, ratio
+from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
 from fastnn.bench.specs import KernelSpec, Workload
 
 SECTIONS = {
@@ -29,7 +29,6 @@ BUSY = 0.9
 
 MARKS = "`*`: its result differs from the others'. `~`: the core was shared with other processes meanwhile."
 
-LIMIT = "machine"
 STREAMS = ("copy", "scale", "update")
 
 
@@ -45,8 +44,8 @@ def report(results: Results) -> str:
 
 
 READING = (
-    "Each cell: the median, and how many times what fastnn needs, with half the distance of the quartiles in percent of the "
-    f"median. More than 1.00 is slower than fastnn. {MARKS}"
+    "fastnn: the median. Others: how many times what fastnn needs; more than 1.00 is slower. ±: half the distance of the quartiles "
+    f"in percent of the median. *Of the limit*: fastnn beside what the machine could do at most (`machine`). {MARKS}"
 )
 
 
@@ -62,17 +61,19 @@ def _section(results: Results, rows: Sequence[Workload], threads: int) -> str:
     """One table: a row a workload, a column a peer that has a number in one of them."""
     measured = {row.key: results.of(row.key, threads) for row in rows}
     rows = [row for row in rows if measured[row.key]]
-    names = [name for name in results.peers if any(_has(measured[row.key].get(name)) for row in rows)]
-    if not names:
+    names = [name for name in results.peers if name != OURS and any(_has(measured[row.key].get(name)) for row in rows)]
+    if not rows:
         return ""
     limits = limit_rates(results, threads)
     bounded = any(_limit(row, limits) for row in rows)
-    head = ["workload", *(["of the limit"] if bounded else []), *names]
+    head = ["workload", OURS, *(["of the limit"] if bounded else []), "fastest peer", *names]
     lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
     for row in rows:
-        ours = measured[row.key].get(OURS)
+        found = measured[row.key]
+        ours, best = found.get(OURS), fastest(found)
         share = [_share(ours, row, limits)] if bounded else []
-        lines.append(_row([f"{row.title}", *share, *(cell(measured[row.key].get(name), ours) for name in names)]))
+        against = f"{best.peer} {cell(best, ours)}" if best is not None else ""
+        lines.append(_row([row.title, cell(ours, ours), *share, against, *(cell(found.get(name), ours) for name in names)]))
     return f"{threads} thread{'s' * (threads > 1)}\n\n" + "\n".join(lines)
 
 
@@ -85,18 +86,22 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def cell(measurement: Measurement | None, ours: Measurement | None) -> str:
-    """What a table says of one measurement; a peer that could not run it is a gap that says why."""
+    """What a table says of one measurement; a peer that could not run it is a gap."""
     if measurement is None:
         return ""
     if measurement.status != "ok":
         return {"missing": "missing", "gap": "–", "failed": "failed"}[measurement.status]
     found = ratio(measurement, ours)
-    text = figure(measurement)
-    if found is not None and measurement.peer != OURS:
-        text += f" ({found:.2f}x)"
-    if measurement.wall and len(measurement.wall) > 1:
+    text = figure(measurement) if found is None or measurement.peer == OURS else f"{found:.2f}x"
+    if len(measurement.wall) > 1:
         text += f" ±{100 * measurement.time.spread:.0f}%"
     return text + marks(measurement)
+
+
+def fastest(found: Mapping[str, Measurement]) -> Measurement | None:
+    """The fastest other library whose result is right; limits are none."""
+    peers = [m for m in found.values() if m.status == "ok" and m.agrees is not False and m.peer not in (OURS, *LIMITS)]
+    return min(peers, key=lambda m: m.value, default=None)
 
 
 def marks(measurement: Measurement) -> str:
@@ -104,19 +109,6 @@ def marks(measurement: Measurement) -> str:
     wall, cpu = sum(measurement.wall), sum(measurement.cpu)
     shared = measurement.threads == 1 and wall > 0 and cpu < BUSY * wall
     return " *" * (measurement.agrees is False) + " ~" * shared
-
-
-def limit_rates(results: Results, threads: int) -> dict[str, float]:
-    """FLOP/s and bytes/s that the machine reached: "flops", "bytes"."""
-    found: dict[str, float] = {}
-    for row in results.workloads:
-        spec = row.spec
-        measurement = results.find(row.key, threads, LIMIT)
-        if measurement is None or not isinstance(spec, KernelSpec):
-            continue
-        name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
-        found[name] = max(found.get(name, 0.0), work / measurement.value)
-    return found
 
 
 def _limit(row: Workload, limits: dict[str, float]) -> float | None:
@@ -157,8 +149,7 @@ def summary(results: Results) -> str:
         lines.append(f"{threads} thread{'s' * (threads > 1)}{'':31}{'fastnn':>16}  {'fastest peer':>16}  {'ratio':>6}")
         for row in results.workloads:
             found = results.of(row.key, threads)
-            peers = [m for m in found.values() if m.status == "ok" and m.peer not in (OURS, LIMIT)]
-            best = min(peers, key=lambda m: m.value, default=None)
+            best = fastest(found)
             ours = found.get(OURS)
             if ours is None or ours.status != "ok":
                 continue
@@ -175,10 +166,10 @@ def geometric_mean(results: Results) -> str:
     for row in results.workloads:
         for threads in results.threads:
             found = results.of(row.key, threads)
-            values = [ratio(m, found.get(OURS)) for m in found.values() if m.peer not in (OURS, LIMIT)]
-            known = [value for value in values if value]
-            if known:
-                ratios.append(min(known))
+            best = fastest(found)
+            against = None if best is None else ratio(best, found.get(OURS))
+            if against:
+                ratios.append(against)
     if not ratios:
         return ""
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))

@@ -42,15 +42,11 @@ def task_of(peer: Peer, workload: Workload, seed: int, threads: int) -> tuple[Ta
     from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
 
     spec: Any = workload.spec
-    units, make = 1, None
-    if isinstance(spec, SweepSpec):
-        make = peer.sweep
-        if make is not None:
-            units = spec.models
-        else:
-            spec, make = spec.model, peer.train
-    elif isinstance(spec, TrainSpec | InferSpec | KernelSpec):
-        make = {TrainSpec: peer.train, InferSpec: peer.infer, KernelSpec: peer.kernel}[type(spec)]
+    units = spec.models if isinstance(spec, SweepSpec) and peer.sweep is not None else 1
+    if isinstance(spec, SweepSpec) and peer.sweep is None:
+        spec = spec.model
+    makers: dict[type, Any] = {TrainSpec: peer.train, InferSpec: peer.infer, KernelSpec: peer.kernel, SweepSpec: peer.sweep}
+    make = makers[type(spec)]
     task = None if make is None else make(spec, make_data(spec, seed), threads)
     return task, units
 

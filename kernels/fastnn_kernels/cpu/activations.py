@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, ROWS, indices
-from fastnn_kernels.cpu.vector_math import exp, log, maximum, multiply_add
+from fastnn_kernels.cpu.vector_math import exp, log, maximum
 from fastnn_kernels.cpu.vector_math import sigmoid as sigmoid_of
 from fastnn_kernels.cpu.vector_math import tanh as tanh_of
 
@@ -107,13 +107,17 @@ def softmax_backward(out, dout, dx, accumulate, worker, workers):
 
 @kernel
 def log_softmax(x, out, worker, workers):
-    """First the shift, then the logarithm: together they would cost the digits of a small result."""
-    minus_one = x.dtype.type(-1)
+    """In two passes: in one expression LLVM would subtract the sum of shift and logarithm, rounded to the shift's digits."""
     for m in indices(x.shape[0], ROWS, worker, workers):
         shift = row_maximum(x, m)
-        log_total = log(row_sum_of_exp(x, m, shift))
+        total = x.dtype.type(0)
         for c in range(x.shape[1]):
-            out[m, c] = multiply_add(log_total, minus_one, x[m, c] - shift)
+            shifted = x[m, c] - shift
+            out[m, c] = shifted
+            total += exp(shifted)
+        log_total = log(total)
+        for c in range(x.shape[1]):
+            out[m, c] -= log_total
 
 
 @kernel

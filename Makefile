@@ -1,6 +1,7 @@
 # make demo    train the digits through the public API, write learning_curves.png
 # make test    the whole test suite
 # make check   linters, import contracts, types
+# make bench   the benchmarks beside NumPy, less than 5 minutes; make bench-peers: the environment of all peers
 # Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
 
 VENV ?= .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench bench-peers clean
 
 demo: $(VENV)/.plot
 	$(BIN)/python -m fastnn demo
@@ -21,6 +22,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+bench-peers:
+	$(PYTHON) benchmarks/setup_peers.py .venv-peers
 
 $(VENV)/.%: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fastnn needs Python 3.11 or newer, and found none; with one elsewhere: make PYTHON=/path/to/python3"; exit 1; }

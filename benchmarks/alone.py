@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers import Peer
-from benchmarks.processes import Worker, cores_of, environment, timed, worker_command
+from benchmarks.processes import Worker, cores_of, environment, pinned, worker_command
 from benchmarks.results import Measurement, measurement_of
 from benchmarks.settings import Settings
 from fastnn.bench.specs import ProcessSpec, Workload
-from fastnn.bench.timing import Sample
+from fastnn.bench.timing import Sample, process
 
 
 @dataclass(frozen=True)
@@ -85,4 +85,5 @@ def _one_more(measurement: Measurement, command: Command, peer: Peer, *, keep: b
 def _start(command: Command, peer: Peer, threads: int) -> tuple[Sample, str]:
     with tempfile.TemporaryDirectory() as folder:
         cold = peer.cold_environment(Path(folder)) if command.cold and peer.cold_environment is not None else {}
-        return timed(command.line, environment(peer, threads) | cold, cores_of(threads), command.text)
+        with pinned(cores_of(threads)):
+            return process(command.line, environment(peer, threads) | cold, command.text)

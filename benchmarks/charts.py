@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results import LIMITS, OURS, Measurement, Results, duration, figure, limit_rates, ratio
+from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
 from benchmarks.workloads import BATCHES, SQUARE
 from fastnn.bench.specs import KernelSpec, TrainSpec, Workload
+from fastnn.bench.timing import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

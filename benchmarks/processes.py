@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import Peer
-from fastnn.bench.timing import Sample
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -127,28 +126,8 @@ def _cpu_ticks(pid: int) -> int | None:
     return int(fields[11]) + int(fields[12])
 
 
-def timed(command: Sequence[str], variables: dict[str, str], cores: Sequence[int], text: str = "") -> tuple[Sample, str]:
-    """Run a process to its end: its time from outside, and its output.
-
-    Raises
-    ------
-    RuntimeError
-        With the last line of its errors, where it fails.
-    """
-    before = os.times()
-    with _pinned(cores):
-        start = time.perf_counter()
-        done = subprocess.run(command, input=text, capture_output=True, text=True, env=variables)
-        wall = time.perf_counter() - start
-    after = os.times()
-    if done.returncode != 0:
-        raise RuntimeError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:300])
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Sample(wall, cpu), done.stdout
-
-
 @contextmanager
-def _pinned(cores: Sequence[int]) -> Iterator[None]:
+def pinned(cores: Sequence[int]) -> Iterator[None]:
     """Children inherit the affinity of who starts them."""
     if not cores or not hasattr(os, "sched_setaffinity"):
         yield

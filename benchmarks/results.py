@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.peers import Peer
 from benchmarks.workloads import find
 from fastnn.bench.specs import InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
-from fastnn.bench.timing import Statistics, summarize
+from fastnn.bench.timing import Statistics, duration, summarize
 
 FORMAT = 1
 """Changes when an old file cannot be read any more."""
@@ -173,19 +173,6 @@ def figure(measurement: Measurement) -> str:
     if isinstance(spec, KernelSpec):
         return f"{spec.flops / seconds / 1e9:,.1f} GFLOP/s" if spec.flops else f"{spec.bytes / seconds / 1e9:,.2f} GB/s"
     return f"{duration(seconds)}/call" if isinstance(spec, InferSpec) else duration(seconds)
-
-
-def duration(seconds: float) -> str:
-    """Three digits and a unit.
-
-    >>> duration(0.0000123), duration(1.234), duration(123.4)
-    ('12.3 us', '1.23 s', '123 s')
-    """
-    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
-        if seconds * factor >= 1 or unit == "us":
-            value = seconds * factor
-            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:#.3g} {unit}"
-    raise AssertionError
 
 
 def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:

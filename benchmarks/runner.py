@@ -13,6 +13,7 @@ from benchmarks.peers import Peer
 from benchmarks.processes import Worker, busy_neighbour
 from benchmarks.results import Measurement, Results, compare_results, measurement_of
 from benchmarks.settings import Settings
+from fastnn.bench.machine import describe
 from fastnn.bench.specs import MemorySpec, ProcessSpec, QualitySpec, Workload
 
 Progress = Callable[[str], None]
@@ -27,7 +28,7 @@ def run(workloads: Sequence[Workload], peers: Sequence[Peer], threads: Sequence[
         found += _run_with(rows, peers, count, settings, say)
     return Results(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=machine.describe(),
+        machine=describe(),
         settings={**vars(settings), "threads": sorted(set(threads))},
         peers={peer.name: {"group": peer.group, "version": machine.version(peer), "note": peer.note} for peer in peers},
         measurements=found,

@@ -1,4 +1,4 @@
-"""``python -m fastnn demo | info | warmup``."""
+"""``python -m fastnn demo | info | warmup | bench``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--output", default="learning_curves.png", help="the picture to write (default: %(default)s)")
     commands.add_parser("info", help="versions, what was chosen for this CPU, threads, caches, GPU")
     commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
+    commands.add_parser("bench", help="time fastnn beside NumPy on this machine, in less than a minute")
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
         from fastnn.demo import run
@@ -33,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from fastnn.warmup import warm_up
 
         return warm_up()
+    if chosen.command == "bench":
+        from fastnn.bench.short import run as bench
+
+        return bench()
     parser.print_help()
     return 0
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.instructions import CONTROL_WORDS
+from fastnn_kernels.reference.batches import shuffle
 from numpy.typing import NDArray
 
 Data = dict[str, Any]
@@ -220,11 +222,11 @@ def initial_weights(spec: TrainSpec, generator: np.random.Generator) -> list[NDA
 
 def orders(spec: TrainSpec, seed: int) -> NDArray[np.int64]:
     """The samples of each epoch in order, (epochs, N): what fastnn's own ``fit`` draws after ``set_random_seed(seed)``."""
-    generator = np.random.default_rng(int(np.random.SeedSequence([seed, 0]).generate_state(1, np.uint64)[0]))
-    index = np.arange(spec.samples)
+    state = np.random.SeedSequence([seed, 0]).generate_state(1, np.uint64).view(np.int64)
+    index, before_first_step = np.arange(spec.samples), np.full(CONTROL_WORDS, -1)
     drawn = np.empty((spec.epochs, spec.samples), np.int64)
     for row in drawn:
-        generator.shuffle(index)
+        shuffle(before_first_step, index, state)
         row[:] = index
     return drawn
 

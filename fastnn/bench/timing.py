@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +79,33 @@ def calls_per_sample(task: Task) -> int:
     return calls
 
 
+def take_turns(tasks: Mapping[str, Task], samples: int) -> dict[str, list[Sample]]:
+    """Samples of several tasks, one of each in turn, so that whatever the machine does meanwhile hits all alike."""
+    calls = {name: calls_per_sample(task) for name, task in tasks.items()}
+    found: dict[str, list[Sample]] = {name: [] for name in tasks}
+    for _ in range(samples):
+        for name, task in tasks.items():
+            found[name].append(once(task, calls[name]))
+    return found
+
+
+def process(command: Sequence[str], variables: Mapping[str, str], text: str = "") -> tuple[Sample, str]:
+    """Run a process to its end: its time from outside, and its output.
+
+    Raises
+    ------
+    RuntimeError
+        With the last line of its errors, where it fails.
+    """
+    before, start = os.times(), time.perf_counter()
+    done = subprocess.run(command, input=text, capture_output=True, text=True, env=dict(variables))
+    wall, after = time.perf_counter() - start, os.times()
+    if done.returncode != 0:
+        raise RuntimeError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:300])
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Sample(wall, cpu), done.stdout
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Of one peer's samples of one workload: median and quartiles."""
@@ -104,3 +133,16 @@ def summarize(values: Sequence[float]) -> Statistics:
         return Statistics(statistics.median(values), min(values), max(values), len(values))
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
     return Statistics(median, low, high, len(values))
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit.
+
+    >>> duration(0.0000123), duration(1.234), duration(123.4)
+    ('12.3 us', '1.23 s', '123 s')
+    """
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
+        if seconds * factor >= 1 or unit == "us":
+            value = seconds * factor
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:#.3g} {unit}"
+    raise AssertionError

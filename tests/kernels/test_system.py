@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import signal
 import stat
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -203,3 +205,37 @@ def test_the_newest_files_are_kept(tmp_path):
     (tmp_path / "other.o").touch()
     system.keep_newest(tmp_path, "relu-*.o", 2)
     assert {file.name for file in tmp_path.iterdir()} == {"relu-0.o", "relu-1.o", "other.o"}
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block():
+    reached = []
+
+    def interrupted():
+        with system.interrupts_deferred():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_interrupts_are_left_alone_where_nobody_handles_them_and_outside_the_main_thread():
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with system.interrupts_deferred():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, old)
+    seen = []
+
+    def in_a_thread():
+        with system.interrupts_deferred():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join()
+    assert seen == [old]

@@ -90,7 +90,8 @@ def _compile(unit: str) -> bytes:
     from fastnn_kernels.cpu.compiler import compile_object
 
     start = time.perf_counter()
-    data = compile_object(unit)
+    with system.interrupts_deferred():
+        data = compile_object(unit)
     _report.compiled[unit] = time.perf_counter() - start
     if not sound(data, unit):
         raise RuntimeError(f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}")

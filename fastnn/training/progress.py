@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from fastnn.callbacks.base import Callback, Logs
 WIDTH = 20
 INTERVAL = 0.05
 """Seconds between two frames of a live bar."""
+
+LOG_INTERVAL = 5.0
+"""Seconds between two lines about a compilation, where lines cannot be drawn over."""
 
 NOTEBOOKS = ("ipykernel", "google.colab", "spyder_kernels")
 """Packages whose output streams are no terminals but understand a carriage return and colours."""
@@ -220,33 +224,52 @@ class ProgressLogger(Callback):
 
 
 class CompileProgress:
-    """Tells of a compilation that takes longer than a second; handed to ``engine.prepare``."""
+    """Tells of a compilation that takes longer than ``patience`` seconds; handed to ``engine.prepare``.
 
-    def __init__(self, verbose: int, patience: float = 1.0, stream: TextIO | None = None) -> None:
-        self.verbose, self.patience = verbose, patience
-        self.stream: Any = sys.stdout if stream is None else stream
-        self.start = time.perf_counter()
-        self._shown = 0
+    On stderr, whatever ``verbose`` is: the output of a program stays its own, and no program seems to hang.
+    """
+
+    def __init__(self, stream: TextIO | None = None, patience: float = 1.0) -> None:
+        self.stream: Any = sys.stderr if stream is None else stream
+        self.patience = patience
+        self._state = (0, 0, "")
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._length = 0
+        self._told: float | None = None
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """``done`` of ``total`` kernels are compiled; ``what`` comes next."""
-        if self.verbose != 1 or self.stream is None or time.perf_counter() - self.start < self.patience:
-            return
-        if display_of(self.stream).live:
-            text = f"compiling kernels for this machine, once: {done}/{total} {what}"
-            self.stream.write(f"\r{text:<{self._shown}}")
-            self._shown = len(text)
-        elif not self._shown:
-            self.stream.write(f"compiling {total} kernels for this machine, once ...\n")
-            self._shown = 1
-        self.stream.flush()
+        self._state = done, total, what
+        if self._timer is None:  # one kernel may take seconds: the first line does not wait for its end
+            self.start = time.perf_counter()
+            self._live = display_of(self.stream).live
+            self._timer = threading.Timer(self.patience, self._tell)
+            self._timer.daemon = True
+            self._timer.start()
+        elif time.perf_counter() - self.start >= self.patience:
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            now, (done, total, what) = time.perf_counter(), self._state
+            if done < total and (self._live or self._told is None or now - self._told >= LOG_INTERVAL):
+                self._told = now
+                self._print(f"compiling kernels for this machine, once: {done}/{total} {what}", end="" if self._live else "\n")
 
     def close(self) -> None:
         """Say how long it took, if anything was said."""
-        if self._shown:
-            seconds = time.perf_counter() - self.start
-            back = "\r" if display_of(self.stream).live else ""
-            text = f"compiled the kernels for this machine in {seconds:.1f}s"
-            self.stream.write(f"{back}{text:<{self._shown}}\n")
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer.join()
+        if self._told is not None:
+            done, total, _ = self._state
+            number = ("1 kernel" if total == 1 else f"{total} kernels") if done == total else f"{done} of {total} kernels"
+            self._print(f"compiled {number} for this machine in {time.perf_counter() - self.start:.1f}s", end="\n")
+
+    def _print(self, text: str, end: str) -> None:
+        if self.stream is not None:
+            self.stream.write(f"\r{text:<{self._length}}{end}" if self._live else text + end)
             self.stream.flush()
-            self._shown = 0
+            self._length = len(text)

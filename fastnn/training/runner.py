@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from fastnn.tensor import Tensor
 from fastnn.training import prepare
 from fastnn.training.predict import GROUP, Slots, empty_outputs, forward
 from fastnn.training.prepare import DEFAULT_BATCH
-from fastnn.training.progress import CompileProgress
 from fastnn.training.runtime import Loan, Runtime
 from fastnn.training.spec import Compiled, Resolved
 
@@ -53,16 +51,15 @@ class Runner:
 
     # -- sessions and inputs ---------------------------------------------------------------------------------------------
 
-    def _session(self, kind: str, batch: int, weighted: bool = False, verbose: int = 0) -> Loan:
-        """A session of the model's program of ``kind``; what has to be compiled for it shows its progress."""
+    def _session(self, kind: str, batch: int, weighted: bool = False) -> Loan:
+        """A session of the model's program of ``kind``."""
         runtime, optimizer = self._runtime, self.optimizer
         assert runtime is not None
         if kind == "train" and optimizer is not None:
             runtime.attach(optimizer)
         if (kind, weighted) not in runtime.programs:
             heads = self._resolved.heads if self._resolved is not None and kind != "predict" else []
-            with closing(CompileProgress(verbose)) as progress:
-                runtime.program(kind, weighted, heads, optimizer, progress)
+            runtime.program(kind, weighted, heads, optimizer)
         return runtime.session(kind, batch, weighted)
 
     def _inputs(self, x: Any) -> tuple[Runtime, Slots, int]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from fastnn_kernels.system import at_fork
 from numpy.typing import NDArray
 
 from fastnn.engine import select
-from fastnn.engine.base import Progress
 from fastnn.engine.session import Session
 from fastnn.lowering.heads import Head
 from fastnn.lowering.programs import lower
 from fastnn.program import Program
+from fastnn.training.progress import CompileProgress
 from fastnn.variables import place_in_arena
 
 if TYPE_CHECKING:
@@ -106,9 +107,8 @@ class Runtime:
         weighted: bool = False,
         heads: Sequence[Head] = (),
         optimizer: Optimizer | None = None,
-        progress: Progress | None = None,
     ) -> Program:
-        """The program of ``kind``, lowered and its kernels compiled on first use."""
+        """The program of ``kind``, lowered and its kernels compiled on first use; a long compilation is told of."""
         found = self.programs.get((kind, weighted))
         if found is not None:
             return found
@@ -123,7 +123,8 @@ class Runtime:
                     optimizer=optimizer,
                     weighted=weighted,
                 )
-                self.engine.prepare([program], progress)
+                with closing(CompileProgress()) as progress:
+                    self.engine.prepare([program], progress)
                 self.programs[kind, weighted] = program
             return self.programs[kind, weighted]
 

@@ -174,11 +174,11 @@ class Trainer(OneBatch):
             steps_shown = steps or -(-samples.count // batch)
             hooks = callback_list(self, callbacks, level, steps_shown, span.stop, history=True)
             with ExitStack() as sessions:
-                session = sessions.enter_context(self._session("train", batch, samples.weighted, level))
+                session = sessions.enter_context(self._session("train", batch, samples.weighted))
                 training = fit.Training(self, runtime, resolved, samples, session, steps=steps, shuffle=bool(shuffle))
                 validation = None
                 if held_back is not None:
-                    session = sessions.enter_context(self._session("test", val_batch, held_back.weighted, level))
+                    session = sessions.enter_context(self._session("test", val_batch, held_back.weighted))
                     validation = Evaluation(session, resolved, held_back, val_steps)
                 training.run(hooks, span, validation, validates)
         assert hooks.history is not None
@@ -221,7 +221,7 @@ class Trainer(OneBatch):
         limit = None if steps is None else prepare.integer("steps", steps, 1)
         _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
         hooks = callback_list(self, callbacks, level, limit or -(-samples.count // batch))
-        with self._session("test", batch, samples.weighted, level) as session:
+        with self._session("test", batch, samples.weighted) as session:
             logs = Evaluation(session, resolved, samples, limit).run(hooks)
         return self._values(resolved, logs, return_dict)
 
@@ -259,6 +259,6 @@ class Trainer(OneBatch):
         hooks = callback_list(self, callbacks, level, -(-count // batch))
         group = 1 if batch_size is not None or hooks.needs_batches("predict") else GROUP
         outputs = empty_outputs(runtime, count)
-        with self._session("predict", batch * group, verbose=level) as session:
+        with self._session("predict", batch * group) as session:
             predict(session, slots, outputs, count, group, hooks)
         return self._as_called(outputs)

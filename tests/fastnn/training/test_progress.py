@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import threading
 
 import pytest
 
@@ -196,36 +197,103 @@ def test_the_values_are_asked_for_only_when_a_frame_is_drawn(clock, monkeypatch)
     assert asked == [1, 4, 7]  # the last step is drawn by on_epoch_end
 
 
+COMPILING = "compiling kernels for this machine, once:"
+
+
 @pytest.mark.parametrize(
     ("stream", "expected"),
     [
-        (io.StringIO(), "compiling 3 kernels for this machine, once ...\ncompiled the kernels for this machine in 9.0s\n"),
+        (
+            io.StringIO(),
+            f"{COMPILING} 1/4 adam\n{COMPILING} 3/4 relu\ncompiled 4 kernels for this machine in 10.0s\n",
+        ),
         (
             Terminal(),
-            "\rcompiling kernels for this machine, once: 1/3 adam\rcompiling kernels for this machine, once: 2/3 sgd "
-            "\rcompiled the kernels for this machine in 9.0s    \n",
+            f"\r{COMPILING} 1/4 adam\r{COMPILING} 2/4 sgd \r{COMPILING} 3/4 relu"
+            f"\r{'compiled 4 kernels for this machine in 10.0s':<{len(COMPILING) + 9}}\n",
         ),
     ],
     ids=["pipe", "terminal"],
 )
 def test_a_long_compilation_is_told_of(clock, stream, expected):
-    tell = CompileProgress(1, stream=stream)
-    clock[0] += 0.5
-    tell(0, 3, "matmul")
+    tell = CompileProgress(stream)
+    tell(0, 4, "matmul")
     assert stream.getvalue() == ""
-    clock[0] += 4.0
-    tell(1, 3, "adam")
-    clock[0] += 4.5
-    tell(2, 3, "sgd")
+    for done, (unit, seconds) in enumerate([("adam", 2.0), ("sgd", 3.0), ("relu", 2.5)], start=1):
+        clock[0] += seconds
+        tell(done, 4, unit)
+    clock[0] += 2.5
+    tell(4, 4, "")
     tell.close()
     assert stream.getvalue() == expected
 
 
-@pytest.mark.parametrize(("verbose", "seconds"), [(1, 0.9), (0, 9.0), (2, 9.0)])
-def test_a_short_compilation_and_a_silent_run_say_nothing(clock, verbose, seconds):
+def test_it_is_told_of_while_its_first_kernel_is_being_compiled():
+    class Waited(io.StringIO):
+        written = threading.Event()
+
+        def flush(self):
+            self.written.set()
+
+    stream = Waited()
+    tell = CompileProgress(stream, patience=0.0)
+    tell(0, 1, "matmul")
+    assert stream.written.wait(60)
+    tell(1, 1, "")
+    tell.close()
+    assert stream.getvalue().startswith(f"{COMPILING} 0/1 matmul\ncompiled 1 kernel for this machine in ")
+
+
+def test_a_compilation_that_fails_does_not_claim_its_end(clock):
     stream = io.StringIO()
-    tell = CompileProgress(verbose, stream=stream)
-    clock[0] += seconds
+    tell = CompileProgress(stream)
+    tell(0, 3, "matmul")
+    clock[0] += 9.0
+    tell(1, 3, "adam")
+    tell.close()
+    assert stream.getvalue().endswith("\ncompiled 1 of 3 kernels for this machine in 9.0s\n")
+
+
+def test_a_short_compilation_says_nothing_and_none_at_all_neither(clock):
+    stream = io.StringIO()
+    tell = CompileProgress(stream)
+    tell.close()
+    tell(0, 2, "matmul")
+    clock[0] += 0.9
     tell(1, 2, "adam")
+    tell(2, 2, "")
     tell.close()
     assert stream.getvalue() == ""
+
+
+def test_every_first_run_tells_on_stderr_that_it_compiles(run_python):
+    out = run_python(
+        """
+        import contextlib, io
+        import numpy as np, fastnn
+        from fastnn.engine.cpu import CpuEngine
+        from fastnn.training import progress
+
+        now = [0.0]
+        progress.time.perf_counter = lambda: now[0]
+        real = CpuEngine.prepare
+
+        def slow(self, programs, progress=None):
+            progress(0, 2, "matmul")
+            now[0] += 3.0
+            progress(1, 2, "adam")
+            real(self, programs)
+
+        CpuEngine.prepare = slow
+        x, y = np.zeros((2, 3)), np.zeros((2, 1))
+        calls = ["fit(x, y, verbose=0)", "evaluate(x, y, verbose=0)", "predict(x, verbose=2)", "__call__(x)",
+                 "train_on_batch(x, y)", "test_on_batch(x, y)", "predict_on_batch(x)", "gradients(x, y)", "predictor(2)"]
+        for call in calls:
+            model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(1)])
+            model.compile("sgd", "mse")
+            with contextlib.redirect_stderr(io.StringIO()) as stderr:
+                eval("model." + call)
+            assert "once: 1/2 adam" in stderr.getvalue(), call
+        """
+    )
+    assert "compil" not in out

@@ -54,6 +54,9 @@ def lower(
         Verified.
     """
     b = Builder(kind, dtype, variables)
+    if kind == "train":
+        index, state = b.slot("index", (), "i8", (SAMPLES,), "i8"), b.slot("shuffle_state", (), "i8", (1,), "i8")
+        b.emit("shuffle", early=True, control=CONTROL, index=index, state=state)
     b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
     shapes = [cast("tuple[int, ...]", x.shape[1:]) for x in graph.inputs]
     outputs = graph.lower(b, [b.input(f"x{number}", shape) for number, shape in enumerate(shapes)])

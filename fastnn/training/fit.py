@@ -81,8 +81,7 @@ class Training(Loop):
         steps: int | None = None,
         shuffle: bool = False,
     ) -> None:
-        generator = np.random.default_rng(random.next_seed()) if shuffle else None
-        super().__init__(session, samples, steps, generator, resumes=steps is not None)
+        super().__init__(session, samples, steps, random.next_seed() if shuffle else None, resumes=steps is not None)
         self.model, self.runtime, self.resolved = model, runtime, resolved
         assert model.optimizer is not None
         self.optimizer = model.optimizer

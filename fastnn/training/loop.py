@@ -27,8 +27,8 @@ class Loop:
         What it runs over.
     steps : int, optional
         The most steps an epoch has, by default one pass over the samples.
-    shuffle : Generator, optional
-        Gives each pass a new order.
+    seed : int, optional
+        Gives each pass a new order: the first state of the ``shuffle`` instruction, 64 bits.
     resumes : bool
         Whether an epoch goes on in the pass where the one before stopped, as in ``fit(steps_per_epoch=...)``.
     """
@@ -38,7 +38,7 @@ class Loop:
         session: Session,
         samples: Samples,
         steps: int | None = None,
-        shuffle: np.random.Generator | None = None,
+        seed: int | None = None,
         *,
         resumes: bool = False,
     ) -> None:
@@ -47,10 +47,10 @@ class Loop:
         self.steps = steps or per_pass
         self._resumes = resumes
         self._step_seconds = PIECE_SECONDS
-        self._shuffle = shuffle
-        self._index = None if shuffle is None else np.arange(samples.count, dtype=np.int64)
+        self._index = None if seed is None else np.arange(samples.count, dtype=np.int64)
+        state = None if seed is None else np.array([seed], np.uint64).view(np.int64)
         self.learning_rates: NDArray[np.float64] = np.zeros(per_pass)
-        session.set_inputs(**samples.slots, index=self._index, learning_rate=self.learning_rates)
+        session.set_inputs(**samples.slots, index=self._index, shuffle_state=state, learning_rate=self.learning_rates)
         session.start(0)
 
     def begin(self) -> int:
@@ -59,8 +59,6 @@ class Loop:
         if self._resumes and session.step < session.steps:
             session.memory.segments["totals"][...] = 0
         else:
-            if self._shuffle is not None and self._index is not None:
-                self._shuffle.shuffle(self._index)
             session.start(self.samples.count)
         steps = min(self.steps, session.steps - session.step)
         if steps < self.steps:

@@ -49,6 +49,9 @@ REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
 ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(4)
 """The activations ``matmul`` can apply to its result."""
 
+SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""SplitMix64: what is added to the state for each number, and the factors that mix it."""
+
 NO_CLASS = -(2**31)
 """Value of ``ignore_class`` that ignores nothing."""
 
@@ -113,6 +116,10 @@ def parse(name: str, contract: str, *, parallel: bool = True, may_stop: bool = F
 
 
 _BATCH = {
+    # where a pass begins (control[STEP] is -1): for i = S - 1, ..., 1 swap index[i] with index[floor(u * (i + 1))], the shuffle of
+    # Fisher and Yates; u in [0, 1) are the upper 53 bits of SplitMix64 (Steele, Lea & Flood 2014), whose state goes on with the
+    # next pass. Without index or state the order stays.
+    "shuffle": "control (8,) i8 -> index?+ (S,) i8, state?+ (1,) i8",
     # control[STEP] += 1; control[POSITION] = control[NEXT_POSITION]; control[NEXT_POSITION] += batch
     "next_batch": "-> control+ (8,) i8; batch i",
     # out[b] = data[index[position + b]], without an index data[position + b]; R is the size of a row in bytes
@@ -202,7 +209,7 @@ _UPDATES = {
     "adam": "grads (P,) f, rates (4,) f8 -> params+ (P,) f, m+ (P,) f, v+ (P,) f, v_hat?+ (P,) f; beta_1 d, beta_2 d, epsilon d",
 }
 
-_SERIAL = {"next_batch", "next_update", "loss_scale", *_TOTALS}
+_SERIAL = {"shuffle", "next_batch", "next_update", "loss_scale", *_TOTALS}
 
 INSTRUCTIONS: dict[str, Instruction] = {
     name: parse(name, contract, parallel=name not in _SERIAL, may_stop=name == "accumulate_loss")

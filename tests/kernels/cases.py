@@ -150,6 +150,11 @@ def _updates() -> list[Case]:
 
 def _batches() -> list[Case]:
     return [
+        _case("shuffle", "at the first step", special=("control", (-1,)), S=1000),
+        _case("shuffle", "one sample", special=("control", (-1,)), S=1),
+        _case("shuffle", "at a later step", S=20),
+        _case("shuffle", "no order", "index", special=("control", (-1,)), S=20),
+        _case("shuffle", "an order that stays", "state", special=("control", (-1,)), S=20),
         _case("next_batch", "next", batch=32),
         _case("take_rows", "rows by index", S=90, R=100, B=32),
         _case("take_rows", "neighbouring rows", "index", S=90, R=100, B=32),

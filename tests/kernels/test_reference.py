@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,7 @@ from fastnn_kernels.instructions import (
     STATUS_NON_FINITE_LOSS,
     STEP,
 )
+from fastnn_kernels.reference.batches import uniform
 from fastnn_kernels.reference.kernels import KERNELS
 from numpy.typing import NDArray
 
@@ -182,6 +184,24 @@ def test_sigmoid_does_not_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
         KERNELS["sigmoid"](np.array([-1000.0, -math.log(3), math.log(3), 1000.0]), out)
     np.testing.assert_allclose(out, [0.0, 0.25, 0.75, 1.0], rtol=1e-15)
+
+
+def test_splitmix_gives_the_published_numbers() -> None:
+    """The first five numbers of the seed 1234567, as in the authors' C."""
+    known = (6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821)
+    state = np.array([1234567])
+    expected = [(number >> 11) / 2**53 for number in known]
+    assert [*uniform(state, 2), *uniform(state, 3)] == expected
+
+
+def test_every_order_is_as_likely_as_any_other() -> None:
+    index, state, control = np.arange(4), np.array([-5]), np.full(8, -1)
+    counts: Counter[bytes] = Counter()
+    for _ in range(4800):
+        KERNELS["shuffle"](control, index, state)
+        counts[index.tobytes()] += 1
+    assert len(counts) == 24
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 44.2  # chi squared, 23 degrees: 0.5% lie above
 
 
 def test_batches_follow_each_other() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -11,7 +12,7 @@ from numba.extending import intrinsic
 
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, span
-from fastnn_kernels.instructions import NEXT_POSITION, POSITION, STEP
+from fastnn_kernels.instructions import NEXT_POSITION, POSITION, SPLITMIX_FIRST, SPLITMIX_SECOND, SPLITMIX_STEP, STEP
 
 SHORT_ROW = 64
 """Bytes; shorter rows are copied word by word, which is quicker than a call of ``memcpy``."""
@@ -73,6 +74,28 @@ def copy_row(out, out_start, data, data_start, size):
     while done < size:
         copy_byte(out, out_start + done, data, data_start + done)
         done += 1
+
+
+@kernel
+def uniform(z):
+    """The number that SplitMix64 makes of the state ``z``, as a multiple of 2**-53 in [0, 1)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(SPLITMIX_FIRST)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(SPLITMIX_SECOND)
+    z ^= z >> np.uint64(31)
+    return np.int64(z >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def shuffle(control, index, state, worker, workers):
+    if control[STEP] >= 0 or state.size == 0:
+        return
+    z = np.uint64(state[0])
+    for left in range(index.size - 1):
+        i = np.uint64(index.size - 1 - left)
+        z += np.uint64(SPLITMIX_STEP)
+        j = np.uint64(np.int64(uniform(z) * np.int64(i + np.uint64(1))))
+        index[i], index[j] = index[j], index[i]
+    state[0] = np.int64(z)
 
 
 @kernel

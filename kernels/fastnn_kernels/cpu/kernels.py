@@ -8,6 +8,7 @@ from fastnn_kernels.cpu import activations, batches, losses, metrics, totals, up
 from fastnn_kernels.cpu.matmul import gemm
 
 KERNELS: dict[str, Any] = {
+    "shuffle": batches.shuffle,
     "next_batch": batches.next_batch,
     "take_rows": batches.take_rows,
     "put_rows": batches.put_rows,

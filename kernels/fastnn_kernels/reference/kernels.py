@@ -9,6 +9,7 @@ from fastnn_kernels.reference import activations, batches, losses, matmul, metri
 KERNELS: dict[str, Callable[..., None]] = {
     function.__name__: function
     for function in (
+        batches.shuffle,
         batches.next_batch,
         batches.take_rows,
         batches.put_rows,

@@ -8,6 +8,7 @@ from fastnn import Input, Model, Sequential
 from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, LambdaCallback
 from fastnn.layers import Dense, Flatten
 from fastnn.optimizers import SGD, Adam
+from fastnn.training import fit
 
 
 def by_hand(x, y, kernel, bias, order, batch, rate, weights=None):
@@ -79,29 +80,46 @@ def test_a_seed_gives_the_same_bits_again_and_another_seed_another_order(classif
     assert train(1) != train(2)
 
 
-def test_each_epoch_has_its_own_order_and_holds_every_sample_once(regressor):
-    x, y = np.zeros((30, 3)), np.zeros(30)
-    orders = []
-    model = regressor()
+def orders_of(model, samples, epochs, **arguments):
+    """The order of the samples in each epoch of a ``fit``."""
+    found, sessions = [], []
+
+    class Watched(fit.Training):
+        def __init__(self, model, runtime, resolved, samples, session, **kwargs):
+            sessions.append(session)
+            super().__init__(model, runtime, resolved, samples, session, **kwargs)
 
     def note(epoch, logs):
         (session,) = sessions
-        orders.append(session.memory.inputs[session.program.input_index("index")].copy())
-
-    sessions = []
-    from fastnn.training import fit
-
-    original = fit.Training.__init__
-
-    def spy(self, model, runtime, resolved, samples, session, **kwargs):
-        sessions.append(session)
-        original(self, model, runtime, resolved, samples, session, **kwargs)
+        found.append(session.memory.inputs[session.program.input_index("index")].copy())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.Training, "__init__", spy)
-        model.fit(x, y, epochs=3, batch_size=7, verbose=0, callbacks=LambdaCallback(on_epoch_end=note))
+        patch.setattr(fit, "Training", Watched)
+        watch = LambdaCallback(on_epoch_end=note)
+        model.fit(np.zeros((samples, 3)), np.zeros(samples), epochs=epochs, verbose=0, callbacks=watch, **arguments)
+    return found
+
+
+def test_each_epoch_has_its_own_order_and_holds_every_sample_once(regressor, device):
+    orders = orders_of(regressor(device), 30, 3, batch_size=7)
     assert all(sorted(order) == list(range(30)) for order in orders)
     assert len({order.tobytes() for order in orders}) == 3
+
+
+def test_the_order_follows_from_the_seed_alone(regressor):
+    found = []
+    for device, batch in (("reference", 7), ("cpu", 30)):
+        model = regressor(device)
+        fastnn.utils.set_random_seed(5)
+        found.append(np.array(orders_of(model, 30, 2, batch_size=batch)))
+    np.testing.assert_array_equal(found[1], found[0])
+
+
+def test_a_pass_that_several_epochs_share_keeps_its_order(regressor, device):
+    first, second, third, fourth = orders_of(regressor(device), 30, 4, batch_size=5, steps_per_epoch=3)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(third, fourth)
+    assert not np.array_equal(first, third)
 
 
 def test_a_second_fit_goes_on_and_compile_starts_the_optimizer_anew(regressor, data):

@@ -1,6 +1,7 @@
 # make demo    train the digits through the public API, write learning_curves.png
 # make test    the whole test suite
 # make check   linters, import contracts, types
+# make exhaustive   the elementary functions on all 2**32 float32 values, some minutes
 # make bench   the benchmarks beside NumPy, less than 5 minutes; make bench-peers: the environment of all peers
 # Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
 
@@ -9,13 +10,16 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 
-.PHONY: demo test check bench bench-peers clean
+.PHONY: demo test exhaustive check bench bench-peers clean
 
 demo: $(VENV)/.plot
 	$(BIN)/python -m fastnn demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+exhaustive: $(VENV)/.test
+	$(BIN)/python -m pytest -s --timeout=0 tests/exhaustive --exhaustive
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isqrt, prod
-from typing import Any
 
 import numpy as np
-from fastnn_kernels.cpu import objects, team
+from fastnn_kernels.cpu import cost, objects, team
 from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
-from fastnn_kernels.cpu.execute import attribute_word, fill_row
+from fastnn_kernels.cpu.execute import address, attribute_word, fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
 from numpy.typing import NDArray
@@ -27,18 +25,6 @@ LEAST_WORKERS = 8
 
 MOST_WORKERS = 1024
 """Limit of a program without scratch."""
-
-BYTES_PER_NS = 8.0
-"""Rough speed of a kernel that streams its operands, on one core."""
-
-MULTIPLY_ADD_BYTES_PER_NS = 320.0
-"""Rough speed of ``matmul`` on one core: 80 multiply-adds a nanosecond in float32, 40 in float64."""
-
-BARRIER_NS = 1500.0
-"""A meeting of the workers, on a machine that does other things as well: 0.2 us when it is quiet, 3 us when it is not."""
-
-LEAST_NS = 20_000.0
-"""Split work a step below which a second worker is not worth its wake-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +86,7 @@ class CpuEngine:
         words, inputs = bound.table.reshape(-1), bound.memory.inputs
         for patch in bound.patches:
             array = inputs[patch.place]
-            words[patch.word] = 0 if array is None else _address(array)
+            words[patch.word] = 0 if array is None else address(array)
             for word, multiple in patch.samples:
                 words[word] = 0 if array is None else len(array) * multiple
 
@@ -111,14 +97,6 @@ class CpuEngine:
             workers = bound.most_workers
         position = team.run(bound.address, rows, steps, first_row=first_row, status=bound.status, workers=workers)
         return None if position == steps * rows else divmod(position, rows)
-
-
-def _address(array: NDArray[Any]) -> int:
-    """``array.ctypes.data`` in a third of its time, where the array may be written and is not empty."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return array.ctypes.data
 
 
 @cache
@@ -173,8 +151,8 @@ def _status_address(program: Program, memory: Memory) -> int:
 def choose_workers(program: Program, memory: Memory, batch: int) -> int:
     """Workers for one step: as many as there are threads, but one where the work is too little for their meetings."""
     work = sum(_nanoseconds(row, memory, batch) for row in program.rows if row.instruction.parallel)
-    meetings = BARRIER_NS * sum(row.barrier for row in program.rows)
-    return max(1, min(config.num_threads(), int(work / max(LEAST_NS, meetings))))
+    meetings = sum(row.barrier for row in program.rows)
+    return cost.workers_for(work, meetings, config.num_threads())
 
 
 def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:
@@ -183,6 +161,6 @@ def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:
     if row.op == "matmul":  # (M K) (K N) (M N) is the square of M N K
         a, b, out = present[0], present[1], present[-1]
         multiply_adds = isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out)))
-        return multiply_adds * memory.program.item_bytes / MULTIPLY_ADD_BYTES_PER_NS
+        return cost.matmul_ns(multiply_adds, memory.program.item_bytes)
     sampled = [operand for operand in present if operand.segment != "inputs"]  # of an input, one batch is touched
-    return sum(prod(memory.shape(operand, batch)) * memory.dtype(operand).itemsize for operand in sampled) / BYTES_PER_NS
+    return cost.streaming_ns(sum(prod(memory.shape(operand, batch)) * memory.dtype(operand).itemsize for operand in sampled))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,21 @@ def test_names_are_listed() -> None:
     assert set(fastnn_kernels.__all__) <= set(dir(fastnn_kernels))
     with pytest.raises(AttributeError, match="module 'fastnn_kernels' has no attribute 'convolution'"):
         fastnn_kernels.convolution  # noqa: B018
+
+
+def test_editors_see_the_same_names() -> None:
+    """The imports under ``TYPE_CHECKING`` are the table of lazy names."""
+    tree = ast.parse(Path(fastnn_kernels.__file__).read_text(encoding="utf-8"))
+    imported = [
+        (node.module, alias.asname)
+        for branch in tree.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    lazy = [(getattr(fastnn_kernels, name).__module__, name) for name in fastnn_kernels.__all__]
+    assert sorted(imported) == sorted(lazy)
 
 
 @pytest.mark.parametrize("name", fastnn_kernels.__all__)

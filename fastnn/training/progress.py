@@ -103,6 +103,22 @@ def format_remaining(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}" if whole > 60 else f"{whole}s"
 
 
+def fold(info: str, room: int, indent: int, columns: int) -> tuple[str, str]:
+    """What of ``info`` fits into ``room``, and the lines with the other values, none broken.
+
+    >>> fold(" 2ms/step - loss: 1.0000 - mae: 1.0000 - val_loss: 2.0000", 24, 3, 40)
+    (' 2ms/step - loss: 1.0000', '\\n    - mae: 1.0000 - val_loss: 2.0000')
+    """
+    lines, room_left = [""], room
+    for part in info.replace(" - ", "\0 - ").split("\0"):
+        if len(part) > room_left and lines[-1].strip():
+            lines.append(" " * indent)
+            room_left = columns - 1 - indent
+        lines[-1] += part
+        room_left -= len(part)
+    return lines[0], "".join(f"\n{line}" for line in lines[1:])
+
+
 class ProgressBar:
     """One bar of ``steps`` steps; ``verbose`` 1 draws it, 2 writes one line at the end."""
 
@@ -144,18 +160,22 @@ class ProgressBar:
             self._print(f"{count} - {seconds} - {rate}{format_values(values)}{end}")
             return
         display, done = self.display, WIDTH * step // max(self.steps, 1)
-        info = f" {rate}{format_values(values)}"
+        info, more = f" {rate}{format_values(values)}", ""
         length = len(f"{count} {seconds} ") + WIDTH + len(info)
-        if not end and display.columns and length >= display.columns:  # a line that wraps cannot be drawn over
-            info = info[: max(0, len(info) - (length - display.columns + 1))]
-            length = min(length, display.columns - 1)
+        if display.columns and length >= display.columns:
+            room = max(0, len(info) - (length - display.columns + 1))
+            if end:
+                info, more = fold(info, room, len(count), display.columns)
+            else:  # a line that wraps cannot be drawn over
+                info = info[:room]
+            length = len(f"{count} {seconds} ") + WIDTH + len(info)
         bar, rest = display.done * done, display.left * (WIDTH - done)
         if display.colour:
             bar, rest = f"\x1b[32m{bar}\x1b[0m" if bar else "", f"\x1b[37m{rest}\x1b[0m"
         padding = " " * max(0, self._length - length)
         back = "\r" if display.live else ""
         self._length = length
-        self._print(f"{back}{display.bold(count)} {bar}{rest} {display.bold(seconds)}{info}{padding}{end}")
+        self._print(f"{back}{display.bold(count)} {bar}{rest} {display.bold(seconds)}{info}{padding}{more}{end}")
 
     def _print(self, text: str) -> None:
         if self.stream is not None:

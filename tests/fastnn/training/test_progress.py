@@ -73,15 +73,28 @@ def test_a_shorter_frame_covers_the_one_before(clock):
     assert len(after.rstrip("\n")) == len(before)
 
 
-def test_a_frame_is_cut_to_the_terminal_but_the_last_line_is_not(clock, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
+def test_a_frame_is_cut_to_the_terminal_and_the_last_one_goes_on_in_whole_words(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
     stream = Terminal()
     bar = ProgressBar(10, 1, stream)
-    bar.update(3, {"loss": 1.0, "val_loss": 1.0})
-    bar.finish({"loss": 1.0, "val_loss": 1.0})
+    clock[0] += 0.1
+    values = {"accuracy": 0.5, "loss": 1.0, "val_accuracy": 0.5, "val_loss": 1.0}
+    bar.update(3, values)
+    bar.finish(values)
     first, last = plain(stream.getvalue()).split("\r")[1:]
-    assert len(first) == 39
-    assert last.endswith("val_loss: 1.0000\n")
+    assert len(first) == 59
+    assert last.splitlines() == [
+        ("10/10 " + "━" * 20 + " 0s 10ms/step - accuracy: 0.5000").ljust(59),
+        "      - loss: 1.0000 - val_accuracy: 0.5000",
+        "      - val_loss: 1.0000",
+    ]
+
+
+def test_a_terminal_too_narrow_for_the_bar_still_gets_every_value(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    stream = Terminal()
+    ProgressBar(10, 1, stream).finish({"loss": 1.0, "mae": 2.0})
+    assert [line.strip() for line in stream.getvalue().split("\n")[1:-1]] == ["- loss: 1.0000", "- mae: 2.0000"]
 
 
 @pytest.mark.parametrize("stream", [Terminal(), Kernel()], ids=["terminal", "notebook"])

@@ -91,12 +91,13 @@ def _epoch(spec: TrainSpec) -> Callable[[State, Any, Any, Any], tuple[State, Any
     whole, rest = divmod(spec.samples, spec.batch)
 
     def epoch(state: State, x: Any, y: Any, order: Any) -> tuple[State, Any]:
-        shuffled = x[order], y[order]  # faster than a gather in every step
-        batches = [array[: whole * spec.batch].reshape(whole, spec.batch, *array.shape[1:]) for array in shuffled]
-        state, losses = jax.lax.scan(lambda state, batch: step(state, *batch), state, batches)
+        def body(state: State, rows: Any) -> tuple[State, Any]:
+            return step(state, x[rows], y[rows])  # as fast as one gather for the epoch, and without its memory
+
+        state, losses = jax.lax.scan(body, state, order[: whole * spec.batch].reshape(whole, spec.batch))
         total = losses.sum() * spec.batch
         if rest:
-            state, last = step(state, *(array[-rest:] for array in shuffled))
+            state, last = body(state, order[-rest:])
             total += last * rest
         return state, total / spec.samples
 
@@ -104,10 +105,13 @@ def _epoch(spec: TrainSpec) -> Callable[[State, Any, Any, Any], tuple[State, Any
 
 
 def _task(spec: TrainSpec, data: Data, epoch: Callable[[State, Any], tuple[State, Any]]) -> Task:
+    import jax
+    import jax.numpy as jnp
+
     held: dict[str, State] = {}
 
     def reset() -> None:
-        held["state"] = _fresh(spec, data["weights"])
+        held["state"] = jax.block_until_ready(_fresh(spec, data["weights"]))
 
     def run() -> float:
         state, loss = held["state"], 0.0
@@ -115,8 +119,6 @@ def _task(spec: TrainSpec, data: Data, epoch: Callable[[State, Any], tuple[State
             state, loss = epoch(state, order)
         held["state"] = state
         return float(loss)
-
-    import jax.numpy as jnp
 
     orders = [jnp.array(order, jnp.int32) for order in data["orders"]]
     return Task(run, reset)
@@ -177,22 +179,22 @@ def sweep(spec: SweepSpec, data: Data, threads: int) -> Task:
     held: dict[str, State] = {}
 
     def reset() -> None:
-        held["state"] = {**_fresh(spec.model, weights), "step": jnp.zeros(spec.models, jnp.int32)}
+        held["state"] = jax.block_until_ready({**_fresh(spec.model, weights), "step": jnp.zeros(spec.models, jnp.int32)})
 
     def run() -> NDArray[np.float32]:
         state, losses = held["state"], None
         for index in range(spec.model.epochs):
-            state, losses = epoch(state, x, y, orders[:, index])
+            state, losses = compiled(state, x, y, orders[:, index])
         held["state"] = state
         return np.asarray(losses)
 
     reset()
-    epoch.lower(held["state"], x, y, orders[:, 0]).compile()
+    compiled = epoch.lower(held["state"], x, y, orders[:, 0]).compile()
     return Task(run, reset)
 
 
 def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
-    """ "prepared": the jitted forward pass from and to NumPy; jax has no model to call."""
+    """The jitted forward pass from and to NumPy ("prepared"); jax has no model to call."""
     if spec.route != "prepared":
         return None
     import jax
@@ -210,77 +212,64 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
     return Task(run)
 
 
+WRITTEN = {"matmul": ("out",), "softmax_cross_entropy": ("dlogits",), "adam": ("params", "m", "v"), "read": ()}
+"""Arrays of the data that an operation writes, the main result first; the others write ``out``, backwards ``dx``."""
+
+
 def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
-    """A jitted function of arrays on the device; XLA allocates results unless an input is donated (adam, update)."""
+    """A jitted function of arrays on the device. The arrays it writes are donated, so that XLA writes over them."""
     import jax
     import jax.numpy as jnp
 
-    arrays = {name: jnp.array(array) for name, array in data.items() if name not in _results(spec)}
-    if spec.op in ("adam", "update"):
-        return _in_place(spec, data, arrays)
     compute = _kernels(spec).get(spec.op)
     if compute is None:
         return None
-    call = jax.jit(compute).lower(**arrays).compile()
-    return Task(lambda: np.asarray(call(**arrays).block_until_ready()))
+    written = WRITTEN.get(spec.op, ("dx",) if spec.op.endswith("_backward") else ("out",))
+    old = {name: jnp.array(data[name]) for name in written}
+    old |= {"step": jnp.zeros((), jnp.int32)} if spec.op == "adam" else {}
+    inputs = {name: jnp.array(array) for name, array in data.items() if name not in (*written, "loss")}
+    inputs = {name: array for name, array in inputs.items() if name != "out" or spec.op.endswith("_backward")}
+    call = jax.jit(compute, donate_argnums=0, keep_unused=True).lower(old, **inputs).compile()
 
+    def run() -> Any:
+        nonlocal old
+        new = jax.block_until_ready(call(old, **inputs))
+        old = new if written else old
+        return new[written[0]] if written else new
 
-def _results(spec: KernelSpec) -> tuple[str, ...]:
-    """Arrays of the data that XLA allocates itself."""
-    return ("dx",) if spec.op.endswith("_backward") else ("out", "loss", "dlogits")
+    return Task(run)
 
 
 def _kernels(spec: KernelSpec) -> dict[str, Callable[..., Any]]:
+    """By operation: from what is written over and the inputs to what is written."""
     import jax
     import jax.numpy as jnp
 
-    def matmul(a: Any, b: Any) -> Any:
-        return (a.T if spec.transpose_a else a) @ (b.T if spec.transpose_b else b)
+    def matmul(old: Any, a: Any, b: Any) -> Any:
+        return {"out": (a.T if spec.transpose_a else a) @ (b.T if spec.transpose_b else b)}
 
-    return {
-        "matmul": matmul,
-        "softmax_cross_entropy": lambda logits, labels: jax.grad(_cross_entropy)(logits, labels),
-        "relu": lambda x: jnp.maximum(x, 0),
-        "sigmoid": lambda x: jax.nn.sigmoid(x),
-        "tanh": lambda x: jnp.tanh(x),
-        "softmax": lambda x: jax.nn.softmax(x, axis=1),
-        "relu_backward": lambda x, dout: jnp.where(x > 0, dout, 0),
-        "sigmoid_backward": lambda out, dout: dout * out * (1 - out),
-        "tanh_backward": lambda out, dout: dout * (1 - out * out),
-        "softmax_backward": lambda out, dout: out * (dout - (out * dout).sum(1, keepdims=True)),
-        "scale": lambda x: 2 * x,
-        "read": lambda x: x.sum(),
-    }
-
-
-def _in_place(spec: KernelSpec, data: Data, arrays: dict[str, Any]) -> Task:
-    """Adam and update: the arrays that change are donated, so that XLA writes over them."""
-    import jax
-    import jax.numpy as jnp
-
-    def adam(changed: dict[str, Any], grads: Any) -> dict[str, Any]:
+    def adam(old: Any, grads: Any) -> Any:
         one = TrainSpec(1, (1,), "mean_squared_error", "adam", 1e-3, 1, 1, 1)
-        lists = {"weights": [changed["params"]], "m": [changed["m"]], "v": [changed["v"]], "step": changed["step"]}
+        lists = {"weights": [old["params"]], "m": [old["m"]], "v": [old["v"]], "step": old["step"]}
         new = _update(one, lists, [grads])
         return {"params": new["weights"][0], "m": new["m"][0], "v": new["v"][0], "step": new["step"]}
 
-    names, read, compute = ("params", "m", "v"), "grads", adam
-    if spec.op == "update":
-        names, read, compute = ("out",), "x", lambda changed, x: {"out": changed["out"] / 2 + x}
-    call = jax.jit(compute, donate_argnums=0)
-    held: dict[str, dict[str, Any]] = {}
-
-    def reset() -> None:
-        step = {"step": jnp.zeros((), jnp.int32)} if spec.op == "adam" else {}
-        held["state"] = {**{name: jnp.array(data[name]) for name in names}, **step}
-
-    def run() -> Any:
-        held["state"] = call(held["state"], arrays[read])
-        return held["state"][names[0]].block_until_ready()  # a view of it in NumPy would keep the next call from donating it
-
-    reset()
-    run()
-    return Task(run, reset)
+    return {
+        "matmul": matmul,
+        "softmax_cross_entropy": lambda old, logits, labels: {"dlogits": jax.grad(_cross_entropy)(logits, labels)},
+        "relu": lambda old, x: {"out": jnp.maximum(x, 0)},
+        "sigmoid": lambda old, x: {"out": jax.nn.sigmoid(x)},
+        "tanh": lambda old, x: {"out": jnp.tanh(x)},
+        "softmax": lambda old, x: {"out": jax.nn.softmax(x, axis=1)},
+        "relu_backward": lambda old, x, dout: {"dx": jnp.where(x > 0, dout, 0)},
+        "sigmoid_backward": lambda old, out, dout: {"dx": dout * out * (1 - out)},
+        "tanh_backward": lambda old, out, dout: {"dx": dout * (1 - out * out)},
+        "softmax_backward": lambda old, out, dout: {"dx": out * (dout - (out * dout).sum(1, keepdims=True))},
+        "adam": adam,
+        "scale": lambda old, x: {"out": 2 * x},
+        "update": lambda old, x: {"out": old["out"] / 2 + x},
+        "read": lambda old, x: x.sum(),
+    }
 
 
 def _compilation_cache(folder: Path) -> dict[str, str]:

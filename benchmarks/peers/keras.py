@@ -103,7 +103,7 @@ def _jax_cache(folder: Path) -> dict[str, str]:
 
 
 def _peers(backend: str, package: str, best: Callable[[int], dict[str, Any]], note: str) -> tuple[Peer, Peer]:
-    shared = {
+    shared: dict[str, Any] = {
         "group": "keras",
         "import_line": "import keras",
         "missing": absent("keras", package),

@@ -34,7 +34,7 @@ def model_bytes(spec: InferSpec, weights: list[NDArray[np.float32]]) -> bytes:
 
 
 def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
-    """ "prepared": a session's ``run`` on a NumPy array; it has one route."""
+    """A session's ``run`` on a NumPy array ("prepared"), its one route."""
     if spec.route != "prepared":
         return None
     import onnxruntime

@@ -66,7 +66,7 @@ def train(spec: TrainSpec, data: Data, threads: int) -> Task | None:
 
 
 def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
-    """ "predict": ``predict_proba``, its one route."""
+    """``predict_proba`` ("predict"), its one route."""
     if spec.route != "predict" or not _covers(spec.model):
         return None
     x = data["x"]

@@ -69,7 +69,8 @@ def _train(compiled: bool) -> Callable[[TrainSpec, Data, int], Task]:
             state["optimizer"] = _optimizer(torch, spec, model.parameters())
 
         def run() -> float:
-            optimizer, losses = state["optimizer"], []
+            optimizer = state["optimizer"]
+            losses: list[Any] = []
             for order in orders:
                 losses = []
                 for batch_x, batch_y in zip(x[order].split(spec.batch), y[order].split(spec.batch), strict=True):
@@ -78,9 +79,8 @@ def _train(compiled: bool) -> Callable[[TrainSpec, Data, int], Task]:
                     loss.backward()
                     optimizer.step()
                     losses.append(loss.detach())
-            total = sum(loss.item() * rows for loss, rows in zip(losses[:-1], [spec.batch] * len(losses), strict=False))
-            rest = spec.samples - spec.batch * (len(losses) - 1)
-            return (total + losses[-1].item() * rest) / spec.samples
+            rows = [min(spec.batch, spec.samples - start) for start in range(0, spec.samples, spec.batch)]
+            return float(np.dot(torch.stack(losses).numpy(), rows)) / spec.samples
 
         reset()
         if compiled:  # both sizes of batch, before the clock
@@ -93,7 +93,7 @@ def _train(compiled: bool) -> Callable[[TrainSpec, Data, int], Task]:
 
 def _infer(compiled: bool) -> Callable[[InferSpec, Data, int], Task | None]:
     def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
-        """ "call": the model under ``no_grad``; "prepared": under ``inference_mode``; torch has no "predict"."""
+        """The model under ``no_grad`` ("call") and under ``inference_mode`` ("prepared"); torch has no "predict"."""
         if spec.route == "predict" or (compiled and spec.route != "prepared"):
             return None
         torch = _torch(threads)
@@ -120,13 +120,8 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     tensors = {name: torch.from_numpy(array) for name, array in data.items()}
     if spec.op == "adam":
         return _adam(torch, data)
-    run: Any = _kernels(torch, spec, tensors).get(spec.op)
-    if run is None:
-        return None
-    if spec.op == "update":
-        start = data["out"].copy()
-        return Task(run, lambda: np.copyto(data["out"], start))
-    return Task(run)
+    run = _kernels(torch, spec, tensors).get(spec.op)
+    return None if run is None else Task(run)
 
 
 def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -135,10 +130,9 @@ def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Calla
     a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op == "matmul" else (None, None)
 
     def result(name: str, compute: Callable[[], Any]) -> Callable[[], NDArray[np.float32]]:
-        array = t[name].numpy() if name in t else None
-
         def run() -> NDArray[np.float32]:
             compute()
+            array: NDArray[np.float32] = t[name].numpy()
             return array
 
         return run
@@ -176,24 +170,16 @@ def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Calla
 
 
 def _adam(torch: Any, data: Data) -> Task:
-    """One fused step on 10M parameters; ``reset`` goes back to fresh moments."""
-    parameters = torch.nn.Parameter(torch.from_numpy(data["params"].copy()))
+    """A fused step."""
+    parameters = torch.nn.Parameter(torch.from_numpy(data["params"]))
     parameters.grad = torch.from_numpy(data["grads"])
     optimizer = torch.optim.Adam([parameters], 1e-3, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
 
-    def reset() -> None:
-        with torch.no_grad():
-            parameters.copy_(torch.from_numpy(data["params"]))
-            for value in optimizer.state[parameters].values():
-                value.zero_()
-
     def run() -> NDArray[np.float32]:
         optimizer.step()
-        result: NDArray[np.float32] = parameters.detach().numpy()
-        return result
+        return data["params"]
 
-    run()
-    return Task(run, reset)
+    return Task(run)
 
 
 def _inductor_cache(folder: Path) -> dict[str, str]:

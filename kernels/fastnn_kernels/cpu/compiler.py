@@ -6,19 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
-import numba
-from numba import types
-from numba.core.ccallback import CFunc
+from llvmlite import ir
+from numba import config, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from fastnn_kernels.cpu import interpreter, intrinsics
 from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit, symbol
 from fastnn_kernels.cpu.kernels import KERNELS
-from fastnn_kernels.cpu.options import OPTIONS
+from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.instructions import INSTRUCTIONS
 
 ROW_SIGNATURE = types.void(types.int64, types.int64, types.int64)
 RUN_SIGNATURE = types.int64(*[types.int64] * 10)
+
+RAISED = "fastnn_raised"
+"""What a unit would call after an exception; there is no such function."""
 
 
 def entry_point(unit: str) -> tuple[Any, Callable[..., Any]]:
@@ -33,52 +36,66 @@ def entry_point(unit: str) -> tuple[Any, Callable[..., Any]]:
 
 
 def compile_module(unit: str) -> Any:
-    """``unit`` as an LLVM module in which only its C function is visible and no exception is left.
+    """``unit`` as an optimised LLVM module in which only its C function is visible and no exception is left.
 
     Raises
     ------
     RuntimeError
         Where the kernel could raise: an adapter cannot pass an exception on.
     """
-    if numba.config.DISABLE_JIT:
+    if config.DISABLE_JIT:
         raise RuntimeError("NUMBA_DISABLE_JIT is set; unset it, or use device='reference'")
-    signature, function = entry_point(unit)
-    text, name = _numba_module(signature, function)
-    module = llvm.parse_assembly(text)
+    module = _lowered_module(unit)
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name != name:
+        if not value.is_declaration and value.name != symbol(unit):
             value.linkage = "internal"
-    module.get_function(name).name = symbol(unit)
-    _drop_status_paths(module)
-    raising = [value.name for value in module.global_variables if "picklebuf" in value.name]
-    if raising:
-        raise RuntimeError(f"unit {unit!r} can raise an exception: {raising[0]}")
+    _optimise(module)
+    if any(value.name == RAISED for value in module.functions):
+        raise RuntimeError(f"unit {unit!r} can raise an exception")
     return module
 
 
 @global_compiler_lock
-def _numba_module(signature: Any, function: Callable[..., Any]) -> tuple[str, str]:
-    """The optimised LLVM text of ``function`` as a C callback, and the callback's name.
-
-    Like ``numba.cfunc``, which goes on to generate code in this process and leaves the module lowered for it.
-    """
-    compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(OPTIONS))._compile_uncached()
+def _lowered_module(unit: str) -> Any:
+    """The function behind ``unit``'s symbol, and all that it calls, as Numba lowers them."""
+    signature, function = entry_point(unit)
+    adapter = kernel(function)
+    adapter.compile(signature)
+    compiled = adapter.overloads[signature.args]
+    compiled.library.add_ir_module(_c_function(compiled, symbol(unit)))
     compiled.library.finalize()
-    return compiled.library.get_llvm_str(), compiled.fndesc.llvm_cfunc_wrapper_name
+    return compiled.library._final_module
+
+
+def _c_function(compiled: Any, name: str) -> Any:
+    """A module with the C function ``name``, which calls ``compiled``, and then `RAISED` if that left an exception."""
+    context, function = compiled.target_context, compiled.fndesc
+    module = context.create_module("c_function")
+    callee_type = context.call_conv.get_function_type(function.restype, function.argtypes)
+    callee = ir.Function(module, callee_type, function.llvm_func_name)
+    arguments = [context.get_value_type(argument) for argument in function.argtypes]
+    c_function = ir.Function(module, ir.FunctionType(context.get_value_type(function.restype), arguments), name)
+    builder = ir.IRBuilder(c_function.append_basic_block())
+    status, result = context.call_conv.call_function(builder, callee, function.restype, function.argtypes, c_function.args)
+    with builder.if_then(status.is_error, likely=False):
+        builder.call(ir.Function(module, ir.FunctionType(ir.VoidType(), []), RAISED), [])
+    builder.ret(result)
+    return module
 
 
 def target_machine() -> Any:
     """The machine that Numba compiles for."""
-    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    codegen = cpu_target.target_context.codegen()
     _, cpu, features = codegen.magic_tuple()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     reloc = "static" if target.name.startswith("x86") else "default"
     return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc=reloc, codemodel="jitdefault", jit=True)
 
 
-def _drop_status_paths(module: Any) -> None:
-    """Fold Numba's status codes, all 0 now that every callee is private and the whole is seen, and drop what nobody calls."""
-    options = llvm.create_pipeline_tuning_options(speed_level=1)  # the code is optimised already
+def _optimise(module: Any) -> None:
+    """LLVM's passes, over the whole program at once: Numba's status codes, all 0, are folded where callees are private."""
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.slp_vectorization = bool(config.LOOP_VECTORIZE), bool(config.SLP_VECTORIZE)
     builder = llvm.create_pass_builder(target_machine(), options)
     builder.getModulePassManager().run(module, builder)
 

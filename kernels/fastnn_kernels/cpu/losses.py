@@ -11,7 +11,7 @@ from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
-from fastnn_kernels.cpu.vector_math import exp, log, log1p, maximum, multiply_add, sigmoid
+from fastnn_kernels.cpu.vector_math import exp, log, log1p, maximum, multiply_add, select, sigmoid
 from fastnn_kernels.instructions import REDUCTION_MEAN, REDUCTION_SUM
 
 EPSILON = 1e-7
@@ -251,8 +251,8 @@ def row_sum(x, m):
 def clip_probability(p):
     """p kept within [EPSILON, 1 - EPSILON]; NaN stays NaN."""
     low, high = type(p)(EPSILON), type(p)(1.0 - EPSILON)
-    raised = low if p < low else p
-    return high if raised > high else raised
+    raised = select(p < low, low, p)
+    return select(raised > high, high, raised)
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from fastnn_kernels.cpu.dispatcher import Kernel
 
 FAST_MATH = frozenset({"contract", "reassoc", "nsz", "afn"})
 """LLVM's flags that keep NaN and inf (no ``nnan``, ``ninf``) and exact reciprocals (no ``arcp``: 1/sqrt(0) became NaN)."""
@@ -16,13 +16,16 @@ OPTIONS: dict[str, Any] = {
     "fastmath": set(FAST_MATH),
     "boundscheck": False,
     "_nrt": False,
-    "no_cfunc_wrapper": True,
 }
 """``error_model="numpy"``: a division by zero is inf or NaN, never an exception, which a C adapter would swallow.
-``_nrt=False``: whatever allocates, or is a helper that returns an array, is an error at compilation; no references are counted.
-``no_cfunc_wrapper``: adapters alone are called from C, and a fourth of the compile time is saved."""
+``_nrt=False``: whatever allocates, or is a helper that returns an array, is an error at compilation; no references are counted."""
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., Any]) -> Kernel:
     """Compile ``function`` on first use; for kernels and the functions that they call."""
-    return njit(**OPTIONS)(function)
+    return Kernel(function, OPTIONS)
+
+
+def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[Callable[..., Any]], Kernel]:
+    """A `kernel` that is ``choose(*types)`` of its arguments' Numba types."""
+    return lambda function: Kernel(function, OPTIONS, choose)

@@ -8,15 +8,17 @@ Largest relative errors seen in float32: exp 0.7, log 1.0, log1p 1.4, sigmoid 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from fastnn_kernels.cpu.options import OPTIONS
+from fastnn_kernels.cpu.dispatcher import Kernel
+from fastnn_kernels.cpu.options import by_type
 
 f4 = np.float32
 
@@ -71,6 +73,16 @@ def maximum(typingctx: Any, x: Any, y: Any) -> Any:
 
 
 @intrinsic
+def select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
+    """``x if condition else y``, both computed: a branch would cost time to compile, and to run where it cannot be foreseen."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return x(types.boolean, x, x), codegen
+
+
+@intrinsic
 def bits_of(typingctx: Any, x: Any) -> Any:
     """The bits of a float32 as an int32."""
 
@@ -90,32 +102,6 @@ def float_of(typingctx: Any, bits: Any) -> Any:
     return types.float32(types.int32), codegen
 
 
-def exp(x: float) -> float:
-    """e**x."""
-    return math.exp(x)
-
-
-def log(x: float) -> float:
-    """The natural logarithm: -inf at 0, NaN below."""
-    return math.log(x)
-
-
-def log1p(x: float) -> float:
-    """log(1 + x), for 0 <= x <= 1."""
-    return math.log1p(x)
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x))."""
-    e = math.exp(-abs(x))
-    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
-
-
-def tanh(x: float) -> float:
-    """The hyperbolic tangent."""
-    return math.tanh(x)
-
-
 LOG2_E = f4(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
 EXP_LOW, EXP_HIGH = f4(-87.3365), f4(88.72283)
@@ -126,16 +112,16 @@ MANTISSA = np.int32(23)
 
 def exp_float32(x):
     """exp(x) = 2**n * exp(x - n * ln(2)); 0 where it would be subnormal."""
-    t = x if x > EXP_LOW else EXP_LOW
-    t = t if t < EXP_HIGH else EXP_HIGH
+    t = select(x > EXP_LOW, x, EXP_LOW)
+    t = select(t < EXP_HIGH, t, EXP_HIGH)
     n = round_even(t * LOG2_E)
     r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, t))
     p = multiply_add(multiply_add(EXP_1, r, EXP_2), r, EXP_3)
     p = multiply_add(multiply_add(multiply_add(p, r, EXP_4), r, EXP_5), r, EXP_6)
     y = multiply_add(r * r, p, r) + ONE
     y = float_of(np.int32(bits_of(y) + (np.int32(n) << MANTISSA)))
-    y = y if x <= EXP_HIGH else x + INFINITY
-    return ZERO if x < EXP_LOW else y
+    y = select(x <= EXP_HIGH, y, x + INFINITY)
+    return select(x < EXP_LOW, ZERO, y)
 
 
 SMALLEST_NORMAL, RESCALE = f4(1.17549435e-38), f4(8388608.0)
@@ -149,9 +135,9 @@ LOG_7, LOG_8, LOG_9 = f4(2.0000714765e-1), f4(-2.4999993993e-1), f4(3.3333331174
 def log_float32(x):
     """log(x) = n * ln(2) + log(m) with x = 2**n * m and sqrt(1/2) <= m < sqrt(2)."""
     tiny = x < SMALLEST_NORMAL
-    bits = bits_of(x * RESCALE if tiny else x)
+    bits = bits_of(select(tiny, x * RESCALE, x))
     exponent = np.int32(np.int32(bits - SQRT_HALF_BITS) & SIGN_AND_EXPONENT)
-    n = f4(np.int32(np.int32(exponent >> MANTISSA) - (RESCALE_EXPONENT if tiny else NO_RESCALE)))
+    n = f4(np.int32(np.int32(exponent >> MANTISSA) - select(tiny, RESCALE_EXPONENT, NO_RESCALE)))
     m = float_of(np.int32(bits - exponent)) - ONE
     z = m * m
     p = multiply_add(multiply_add(multiply_add(LOG_1, m, LOG_2), m, LOG_3), m, LOG_4)
@@ -159,9 +145,9 @@ def log_float32(x):
     p = multiply_add(multiply_add(p, m, LOG_8), m, LOG_9)
     y = multiply_add(n, LN2_LOW, multiply_add(m * z, p, -HALF * z))
     y = multiply_add(n, LN2_HIGH, m + y)
-    y = y if x < INFINITY else x
-    y = y if x > ZERO else -INFINITY
-    return y if x >= ZERO else NAN
+    y = select(x < INFINITY, y, x)
+    y = select(x > ZERO, y, -INFINITY)
+    return select(x >= ZERO, y, NAN)
 
 
 LOG1P_1, LOG1P_2, LOG1P_3 = f4(2.3239062e-1), f4(2.1703320e-1), f4(2.8592582e-1)
@@ -180,7 +166,7 @@ def log1p_float32(x):
 def sigmoid_float32(x):
     """With an exponential that never overflows."""
     e = exp(-abs(x))
-    return (ONE if x >= ZERO else e) / (ONE + e)
+    return select(x >= ZERO, ONE, e) / (ONE + e)
 
 
 TANH_SMALL = f4(0.625)
@@ -196,19 +182,79 @@ def tanh_float32(x):
     p = multiply_add(multiply_add(p, z, TANH_4), z, TANH_5)
     small = multiply_add(z * x, p, x)
     large = ONE - TWO / (exp(TWO * size) + ONE)
-    return small if size < TANH_SMALL else (large if x >= ZERO else -large)
+    return select(size < TANH_SMALL, small, select(x >= ZERO, large, -large))
 
 
-def _by_dtype(function: Any, in_float32: Any) -> None:
-    """Let kernels call ``function``: on float32 it is ``in_float32``, on float64 what it says."""
-
-    @overload(function, jit_options=OPTIONS, strict=False)
-    def choose(x: Any) -> Any:
-        return in_float32 if x == types.float32 else function
+def _in_float32(form: Callable[..., Any]) -> Callable[[Callable[..., Any]], Kernel]:
+    """A kernel that is ``form`` for float32, and for float64 what it says."""
+    return lambda function: by_type(lambda x: form if x == types.float32 else function)(function)
 
 
-_by_dtype(exp, exp_float32)
-_by_dtype(log, log_float32)
-_by_dtype(log1p, log1p_float32)
-_by_dtype(sigmoid, sigmoid_float32)
-_by_dtype(tanh, tanh_float32)
+@_in_float32(exp_float32)
+def exp(x: float) -> float:
+    """e**x."""
+    return math.exp(x)
+
+
+@_in_float32(log_float32)
+def log(x: float) -> float:
+    """The natural logarithm: -inf at 0, NaN below."""
+    return math.log(x)
+
+
+@_in_float32(log1p_float32)
+def log1p(x: float) -> float:
+    """log(1 + x), for 0 <= x <= 1."""
+    return math.log1p(x)
+
+
+@_in_float32(sigmoid_float32)
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x))."""
+    e = math.exp(-abs(x))
+    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
+
+
+@_in_float32(tanh_float32)
+def tanh(x: float) -> float:
+    """The hyperbolic tangent."""
+    return math.tanh(x)
+
+
+FOUR = f4(4.0)
+ERF_1, ERF_2, ERF_3 = f4(7.853858304e-05), f4(-8.010192699e-04), f4(5.188327578e-03)
+ERF_4, ERF_5, ERF_6 = f4(-2.685381188e-02), f4(1.128358515e-01), f4(-3.761262582e-01)
+ERF_7 = f4(1.283791657e-01)
+ERFC_1, ERFC_2, ERFC_3 = f4(-1.863793320e-04), f4(2.947659690e-03), f4(-2.183806960e-02)
+ERFC_4, ERFC_5, ERFC_6 = f4(1.031067663e-01), f4(6.381448192e-01), f4(1.127089198e00)
+ERFC_7 = f4(3.415209756e-04)
+
+
+def erf_float32(x):
+    """x + x * p(x * x) where |x| < 1, else 1 - exp(-q(|x|)); beyond 4 it is 1. Minimax fits, exact to 0.01 eps."""
+    size = abs(x)
+    z = x * x
+    p = multiply_add(multiply_add(ERF_1, z, ERF_2), z, ERF_3)
+    p = multiply_add(multiply_add(multiply_add(p, z, ERF_4), z, ERF_5), z, ERF_6)
+    small = multiply_add(multiply_add(p, z, ERF_7), x, x)
+    t = FOUR if size > FOUR else size
+    q = multiply_add(multiply_add(ERFC_1, t, ERFC_2), t, ERFC_3)
+    q = multiply_add(multiply_add(multiply_add(q, t, ERFC_4), t, ERFC_5), t, ERFC_6)
+    large = ONE - exp(-multiply_add(q, t, ERFC_7))
+    return small if size < ONE else (large if x >= ZERO else -large)
+
+
+@_in_float32(erf_float32)
+def erf(x: float) -> float:
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
+    return math.erf(x)
+
+
+LARGEST_ERROR = {"exp": 0.8, "log": 1.1, "log1p": 1.5, "sigmoid": 1.6, "tanh": 1.5, "erf": 1.5}
+"""Bounds of the relative errors in float32, in units of its eps, over all 2**32 values: ``make exhaustive``.
+
+Results below `FLUSHED` may be 0.
+"""
+
+FLUSHED = 1.1756e-38
+"""Just above the smallest normal number."""

@@ -45,8 +45,7 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
         flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, column_start, column_stop),
         bias, flags, out.dtype.type(negative_slope), scratch, worker * (scratch.size // workers),
     )  # fmt: skip
-    if activation in (ACTIVATION_SIGMOID, ACTIVATION_TANH):
-        activate(out, row_start, row_stop, column_start, column_stop, activation)
+    activate(out, row_start, row_stop, column_start, column_stop, activation)
 
 
 @kernel
@@ -97,12 +96,13 @@ def tiles(depth, a, a_at, a_tile, b, b_at, b_tile, out, out_at, size, bias, bias
 
 @kernel
 def activate(out, row_start, row_stop, column_start, column_stop, activation):
-    """Apply sigmoid or tanh to a block of out."""
-    for i in range(row_start, row_stop):
-        if activation == ACTIVATION_SIGMOID:
+    """Apply sigmoid or tanh, if that is the activation, to a block of out."""
+    if activation == ACTIVATION_SIGMOID:
+        for i in range(row_start, row_stop):
             for j in range(np.uint64(column_start), np.uint64(column_stop)):
                 out[i, j] = sigmoid(out[i, j])
-        elif activation == ACTIVATION_TANH:
+    elif activation == ACTIVATION_TANH:
+        for i in range(row_start, row_stop):
             for j in range(np.uint64(column_start), np.uint64(column_stop)):
                 out[i, j] = tanh(out[i, j])
 

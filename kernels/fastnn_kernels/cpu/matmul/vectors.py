@@ -8,11 +8,11 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from fastnn_kernels.cpu.matmul.blocking import tile_of
-from fastnn_kernels.cpu.options import OPTIONS
+from fastnn_kernels.cpu.options import by_type
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
@@ -20,15 +20,15 @@ TILE = tile_of(*cpu_target.target_context.codegen().magic_tuple()[::2])
 """The tile for what Numba compiles for, which is not always what the host can."""
 
 
+def _tile_columns(array: Any) -> Any:
+    columns = TILE.columns(array.dtype.bitwidth // 8)
+    return lambda array: columns
+
+
+@by_type(_tile_columns)
 def tile_columns(array):
     """Columns of a tile of the array's dtype: a constant to the compiler."""
     return TILE.columns(array.itemsize)
-
-
-@overload(tile_columns, jit_options=OPTIONS)
-def _tile_columns(array):
-    columns = TILE.columns(array.dtype.bitwidth // 8)
-    return lambda array: columns
 
 
 def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,9 @@ from fastnn.warmup import summary
 
 INK = 16
 """A pixel's largest value in the digits."""
+
+PICTURES = (".png", ".pdf", ".svg")
+"""Endings of pictures' names that every matplotlib can write."""
 
 
 class Stopwatch(Callback):
@@ -42,8 +48,27 @@ def build() -> Sequential:
     return model
 
 
+def obstacle(epochs: int, output: str) -> str | None:
+    """Why the demo cannot run to its end, found out before it trains; None when it can."""
+    if epochs < 1:
+        return f"--epochs must be at least 1, got {epochs}"
+    path = Path(output)
+    if path.is_dir():
+        return f"--output must be a file, {output!r} is a folder"
+    if path.suffix.lower() not in PICTURES:
+        return f"--output must end in {' or '.join(PICTURES)}, got {output!r}"
+    if not path.parent.is_dir():
+        return f"--output: there is no folder {str(path.parent)!r}"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return f"--output: {output!r} cannot be written"
+    return None
+
+
 def run(epochs: int, output: str) -> int:
     """Train, report, draw; returns the exit status."""
+    if reason := obstacle(epochs, output):
+        print(f"python -m fastnn demo: {reason}", file=sys.stderr)
+        return 2
     set_random_seed(0)
     (x_train, y_train), (x_test, y_test) = digits.load_data()
     order = np.random.permutation(len(x_train))  # validation_split takes the tail, and the file is sorted by writer

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fastnn import demo, plotting
+from fastnn.__main__ import main
 from fastnn.plotting import learning_curves
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -47,6 +49,50 @@ def test_demo_says_how_to_get_the_picture_without_matplotlib(run_python, tmp_pat
     )
     assert "pip install matplotlib" in output
     assert not picture.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["--output", "missing/curves.png"], "--output: there is no folder 'missing'"),
+        (["--output", "."], "--output must be a file, '.' is a folder"),
+        (["--output", "curves.xyz"], "--output must end in .png"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_training(capsys, monkeypatch, tmp_path, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"python -m fastnn demo: {text}")
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_training(monkeypatch):
+    monkeypatch.setattr(demo.os, "access", lambda path, mode: False)
+    assert demo.obstacle(1, "curves.png") == "--output: 'curves.png' cannot be written"
+
+
+def test_one_epoch_is_a_point_and_epochs_are_whole():
+    from matplotlib.figure import Figure
+
+    for epochs in (1, 2, 3):
+        axes = Figure().subplots()
+        plotting._panel(axes, "loss", [1.0] * epochs, None)
+        assert (axes.lines[0].get_marker() == "o") == (epochs == 1)
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+        assert axes.get_xlim()[0] == 1
+
+
+def test_the_title_stands_over_the_axes(monkeypatch, tmp_path):
+    from matplotlib.figure import Figure
+
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *arguments, **options: figures.append(figure) or save(figure, *arguments))
+    learning_curves(HISTORY, tmp_path / "curves.png", title="a title")
+    (figure,) = figures
+    title, axes = figure._suptitle.get_window_extent(), figure.axes[0].get_window_extent()
+    assert title.x0 == pytest.approx(axes.x0, abs=2)
 
 
 def test_learning_curves_need_matplotlib(monkeypatch, tmp_path):

@@ -76,8 +76,8 @@ class CpuEngine:
             sizes = [memory.size(size, batch, operand) for size, operand in _dimensions(row)]
             fill_row(words, adapters[units[row.op]], flags, addresses, sizes, _attributes(row, memory, batch))
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
-        workers = choose_workers(program, memory, batch)
         most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
+        workers = choose_workers(program, memory, batch, most_workers)
         status = _status_address(program, memory)
         return Bound(memory, table, table.ctypes.data, len(table), patches, status, workers, most_workers)
 
@@ -92,8 +92,10 @@ class CpuEngine:
 
     def run(self, bound: Bound, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
         """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None."""
-        rows, workers = bound.rows, workers or bound.workers
-        if workers > bound.most_workers:
+        rows = bound.rows
+        if workers is None:
+            workers = bound.workers if bound.workers == 1 else min(bound.workers, config.num_threads())
+        elif workers > bound.most_workers:
             workers = bound.most_workers
         position = team.run(bound.address, rows, steps, first_row=first_row, status=bound.status, workers=workers)
         return None if position == steps * rows else divmod(position, rows)
@@ -148,11 +150,11 @@ def _status_address(program: Program, memory: Memory) -> int:
     return 0
 
 
-def choose_workers(program: Program, memory: Memory, batch: int) -> int:
-    """Workers for one step: as many as there are threads, but one where the work is too little for their meetings."""
+def choose_workers(program: Program, memory: Memory, batch: int, most: int) -> int:
+    """Workers that one step has work for: ``most``, but one where the work is too little for their meetings."""
     work = sum(_nanoseconds(row, memory, batch) for row in program.rows if row.instruction.parallel)
     meetings = sum(row.barrier for row in program.rows)
-    return cost.workers_for(work, meetings, config.num_threads())
+    return cost.workers_for(work, meetings, most)
 
 
 def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:

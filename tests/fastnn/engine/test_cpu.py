@@ -186,13 +186,23 @@ def test_flags_stand_in_the_table(engine):
     assert bound.status == memory.segments["control"].ctypes.data + 8 * STATUS
 
 
-def test_workers_follow_the_work(engine, monkeypatch):
-    monkeypatch.setattr(config, "num_threads", lambda: 4)
+def test_workers_follow_the_work(engine):
     small, large = make_program(), make_program(features=512, units=512)
-    assert choose_workers(small, make_memory(engine, small), 4) == 1
-    assert choose_workers(large, make_memory(engine, large, batch=256), 256) == 4
-    monkeypatch.setattr(config, "num_threads", lambda: 1)
-    assert choose_workers(large, make_memory(engine, large, batch=256), 256) == 1
+    assert choose_workers(small, make_memory(engine, small), 4, 4) == 1
+    assert choose_workers(large, make_memory(engine, large, batch=256), 256, 4) == 4
+
+
+def test_workers_follow_the_setting_of_the_moment(engine, monkeypatch):
+    program = make_program(features=512, units=512)
+    bound, found = engine.bind(program, make_memory(engine, program, batch=256), 256), []
+    monkeypatch.setattr(
+        "fastnn.engine.cpu.team.run", lambda table, rows, steps, workers, **_: found.append(workers) or steps * rows
+    )
+    for threads in (1, 3, 2):
+        monkeypatch.setattr(config, "num_threads", lambda threads=threads: threads)
+        engine.run(bound, 1)
+    engine.run(bound, 1, workers=5)
+    assert found == [1, 3, 2, 5]
 
 
 def test_compilation_is_told(engine, monkeypatch):

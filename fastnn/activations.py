@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.config import floatx
-from fastnn.errors import unknown
+from fastnn.errors import refuse_names, unknown
 from fastnn.keras_tensor import KerasTensor
 from fastnn.tensor import Tensor
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastnn.lowering import builder
 
 __all__ = ["deserialize", "get", "leaky_relu", "linear", "lower", "relu", "serialize", "sigmoid", "softmax", "tanh"]
+
+refuse_names(__name__)
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib.abc import MetaPathFinder
+from typing import Any
 
-HINTS = {
-    ("loss", "rmse"): "minimise 'mse' instead, it has the same minimum; to see it while training write "
-    "metrics=['root_mean_squared_error']",
-    ("loss", "root_mean_squared_error"): "minimise 'mse' instead, it has the same minimum; to see it while training write "
-    "metrics=['root_mean_squared_error']",
-    ("metric", "rmse"): "write 'root_mean_squared_error', or fastnn.metrics.RootMeanSquaredError()",
-    ("loss", "accuracy"): "accuracy has no gradient: write loss='sparse_categorical_crossentropy' for integer labels, "
-    "'categorical_crossentropy' for one-hot labels or 'binary_crossentropy' for 0/1 labels, and metrics=['accuracy']",
-    ("loss", "cross_entropy"): "write 'sparse_categorical_crossentropy' for integer labels, 'categorical_crossentropy' for "
-    "one-hot labels or 'binary_crossentropy' for 0/1 labels",
+from fastnn.coverage import RENAMED, WITHOUT_EFFECT, instead, keras_has, plain
+
+_MODULE_OF = {
+    **{"activation function": "activations", "initializer": "initializers", "layer": "layers"},
+    **{"loss": "losses", "metric": "metrics", "optimizer": "optimizers"},
 }
-"""What to write instead, for names that are often tried and that no spelling distance would find: ``(kind, lower-case name)``."""
+
+MACHINERY = frozenset({"core", "deserialize", "get", "lower", "np_utils", "resolve", "serialize"})
+"""Public names that no list of suggestions needs."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -25,15 +26,64 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     >>> unknown("activation function", "rleu", ["relu", "tanh"])
     ValueError("Could not interpret activation function identifier: 'rleu'. Did you mean 'relu'? Known: 'relu', 'tanh'.")
     """
-    names = list(known)
-    parts = [f"Could not interpret {kind} identifier: {name!r}."]
-    hint = HINTS.get((kind, str(name).lower()))
-    if hint:
-        parts.append(f"For this, {hint}.")
-    elif close := near_matches(str(name), names):
-        parts.append(f"Did you mean {' or '.join(map(repr, close))}?")
-    parts.append(f"Known: {', '.join(map(repr, names))}.")
-    return ValueError(" ".join(parts))
+    names = _spelled_once(known)
+    owner = _MODULE_OF.get(kind, kind)
+    there = " Keras has it, fastnn does not cover it yet." if keras_has(owner, str(name)) else ""
+    about = there + hint(owner, str(name), names)
+    return ValueError(f"Could not interpret {kind} identifier: {name!r}.{about} Known: {', '.join(map(repr, names))}.")
+
+
+def hint(owner: str, name: str, known: Iterable[str]) -> str:
+    """What to write instead of ``name``, which is not among ``known``, those of Keras's module ``owner``; "" or a sentence.
+
+    >>> hint("layers", "Dence", ["Dense"]), hint("optimizers", "AdamW", ["Adam"])
+    (" Did you mean 'Dense'?", " Try 'adam'.")
+    """
+    if advice := instead(owner, name):
+        return f" {advice[0].upper()}{advice[1:]}."
+    close = [] if keras_has(owner, name) else near_matches(name, known)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def missing(full: str, known: Iterable[str]) -> str:
+    """The text that refuses ``full``, such as ``keras.layers.LSTM``, whose module has the names ``known``.
+
+    >>> missing("fastnn.models.load", ["Model", "get"])
+    'fastnn.models.load is not covered by fastnn. fastnn.models has: Model.'
+    """
+    module, _, name = full.rpartition(".")
+    names = _spelled_once(one for one in known if one not in MACHINERY and not one.startswith("_"))
+    last = module.rpartition(".")[2]
+    owner = "" if last in ("fastnn", "keras") else last
+    yet = " yet" if keras_has(owner, name) else ""
+    return f"{full} is not covered by fastnn{yet}.{hint(owner, name, names)} {module} has: {', '.join(names)}."
+
+
+def refuse_names(module: str) -> None:
+    """Give ``module`` a ``__getattr__`` that refuses the names of Keras's module that it does not have yet."""
+    here = sys.modules[module]
+    owner = module.rpartition(".")[2]
+
+    def getattr_(name: str) -> Any:
+        if keras_has(owner, name):
+            raise AttributeError(missing(f"{module}.{name}", here.__all__), obj=here)  # given name=, CPython would add its guess
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    vars(here)["__getattr__"] = getattr_
+
+
+class _Refusals(MetaPathFinder):
+    """The last finder: says of ``from fastnn.layers import LSTM`` why it fails."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        """Raise ImportError for a name of Keras's that fastnn does not have."""
+        module, _, name = fullname.rpartition(".")
+        owner = module.removeprefix("fastnn").removeprefix(".")
+        if module.partition(".")[0] == "fastnn" and keras_has(owner, name):
+            raise ImportError(missing(fullname, sys.modules[module].__all__), name=fullname)
+
+
+sys.meta_path.append(_Refusals())
 
 
 def near_matches(name: str, known: Iterable[str], count: int = 2) -> list[str]:
@@ -42,11 +92,58 @@ def near_matches(name: str, known: Iterable[str], count: int = 2) -> list[str]:
     >>> near_matches("ReLu", ["relu", "selu", "tanh"], count=1)
     ['relu']
     """
-
-    def plain(text: str) -> str:
-        return text.lower().replace("_", "")
-
-    by_plain: dict[str, str] = {}
-    for candidate in known:
-        by_plain.setdefault(plain(candidate), candidate)
+    by_plain = {plain(candidate): candidate for candidate in _spelled_once(known)}
     return [by_plain[match] for match in difflib.get_close_matches(plain(name), list(by_plain), n=count, cutoff=0.6)]
+
+
+def _spelled_once(names: Iterable[str]) -> list[str]:
+    """``names`` without those that differ from an earlier one in letter case and underscores alone."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(plain(name), name)
+    return list(first.values())
+
+
+# -- keyword arguments ---------------------------------------------------------------------------------------------------
+
+
+def meant(names: Iterable[str], known: Iterable[str]) -> str:
+    """What the argument ``names``, which are not among ``known``, are called: "" or ``. Write learning_rate= instead of lr=``."""
+    known = list(known)
+    parts = []
+    for name in names:
+        if RENAMED.get(name) in known:
+            parts.append(f". Write {RENAMED[name]}= instead of {name}=")
+        elif close := near_matches(name, known, count=1):
+            parts.append(f". Did you mean {close[0]!r}?")
+    return "".join(parts)
+
+
+def refuse_keywords(method: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError for keywords that ``method`` does not have."""
+    for name in kwargs:
+        known = list(inspect.signature(method).parameters)[:-1]
+        idle = f". Leave it out: Keras 3 has no {name}=" if name in WITHOUT_EFFECT else ""
+        raise TypeError(f"{method.__name__}() got an unexpected keyword argument {name!r}{idle or meant([name], known)}")
+
+
+# -- methods that are never called ---------------------------------------------------------------------------------------
+
+
+def overridden(cls: type, ignored: Iterable[str], lowered: Iterable[str] = ("lower",)) -> str | None:
+    """The first of the methods ``ignored`` that a class of the user's overrides without one of ``lowered``, which is compiled."""
+    for base in cls.__mro__:
+        own = vars(base)
+        if base.__module__.partition(".")[0] == "fastnn" or any(name in own for name in lowered):
+            return None
+        if found := next((name for name in ignored if name in own), None):
+            return found
+    return None
+
+
+def refuse_overrides(cls: type, ignored: Iterable[str], advice: str, lowered: Iterable[str] = ("lower",)) -> None:
+    """Raise TypeError when ``cls`` overrides a method that fastnn never calls: its results would be those of another class."""
+    if name := overridden(cls, ignored, lowered):
+        raise TypeError(
+            f"class {cls.__name__} defines {name}(), which fastnn does not run: it compiles models as a whole. {advice}"
+        )

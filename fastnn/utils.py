@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.errors import refuse_names
 from fastnn.naming import reset_names
 from fastnn.random import set_random_seed
 
 __all__ = ["clear_session", "normalize", "set_random_seed", "to_categorical"]
+
+refuse_names(__name__)
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.float64]:

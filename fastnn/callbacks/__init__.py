@@ -3,5 +3,8 @@
 from fastnn.callbacks.base import Callback, CallbackList, LambdaCallback
 from fastnn.callbacks.early_stopping import EarlyStopping
 from fastnn.callbacks.history import History
+from fastnn.errors import refuse_names
 
 __all__ = ["Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback"]
+
+refuse_names(__name__)

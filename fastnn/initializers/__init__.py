@@ -1,5 +1,6 @@
 """Initializers: the first values of weights. The names of ``keras.initializers``."""
 
+from fastnn.errors import refuse_names
 from fastnn.initializers.base import Constant, Identity, Initializer, Ones, Zeros
 from fastnn.initializers.random import (
     GlorotNormal,
@@ -37,3 +38,5 @@ __all__ = [
     "get",
     "serialize",
 ]
+
+refuse_names(__name__)

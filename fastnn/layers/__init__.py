@@ -1,5 +1,6 @@
 """Layers. The names of ``keras.layers``."""
 
+from fastnn.errors import refuse_names
 from fastnn.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from fastnn.layers.base import Layer
 from fastnn.layers.dense import Dense
@@ -20,3 +21,5 @@ __all__ = [
     "deserialize",
     "serialize",
 ]
+
+refuse_names(__name__)

@@ -1,5 +1,6 @@
 """Losses. The names of ``keras.losses``."""
 
+from fastnn.errors import refuse_names
 from fastnn.losses.base import Loss
 from fastnn.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastnn.losses.functions import (
@@ -29,3 +30,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
 ]
+
+refuse_names(__name__)

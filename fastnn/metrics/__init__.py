@@ -1,5 +1,6 @@
 """Metrics. The names of ``keras.metrics``."""
 
+from fastnn.errors import refuse_names
 from fastnn.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -51,3 +52,5 @@ __all__ = [
     "sparse_categorical_accuracy",
     "sparse_categorical_crossentropy",
 ]
+
+refuse_names(__name__)

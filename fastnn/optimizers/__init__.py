@@ -1,5 +1,6 @@
 """Optimizers. The names of ``keras.optimizers``."""
 
+from fastnn.errors import refuse_names
 from fastnn.optimizers.adagrad import Adagrad
 from fastnn.optimizers.adam import Adam
 from fastnn.optimizers.base import Optimizer
@@ -8,3 +9,5 @@ from fastnn.optimizers.rmsprop import RMSprop
 from fastnn.optimizers.sgd import SGD
 
 __all__ = ["SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
+
+refuse_names(__name__)

@@ -55,15 +55,16 @@ def train(spec: TrainSpec, data: Data, threads: int) -> Task:
 
 
 def infer(spec: InferSpec, data: Data, threads: int) -> Task:
-    """``predict``, ``model(x)``, or ``predict_on_batch``."""
+    """``predict``, ``model(x)``, or ``predictor``."""
     from fastnn import config
 
     config.set_num_threads(threads)
     model, x = build(spec.model), data["x"]
     model.set_weights(data["weights"])
+    predict = model.predictor(len(x))
     routes: dict[str, Callable[[], Any]] = {
         "predict": lambda: model.predict(x, verbose=0),
         "call": lambda: model(x),
-        "prepared": lambda: model.predict_on_batch(x),
+        "prepared": lambda: predict(x),
     }
     return Task(routes[spec.route])

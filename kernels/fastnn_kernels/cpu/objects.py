@@ -141,7 +141,15 @@ def _warn(path: Path | None, error: OSError) -> None:
         _warned = True
         where = f"{path} cannot be used" if path else "no place is known"
         advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
-        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, _level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """The ``stacklevel`` with which a warning of the caller's names the line that called fastnn or its kernels."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("fastnn", "fastnn_kernels"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _header(unit: str, digest: str, data: bytes) -> bytes:

@@ -136,8 +136,9 @@ def test_a_directory_that_cannot_be_written_is_one_warning(fresh, monkeypatch, m
 
 def test_a_user_without_a_home_is_one_warning(fresh, monkeypatch):
     monkeypatch.setattr(system, "cache_directory", lambda: None)
-    with pytest.warns(RuntimeWarning, match="no place is known"):
+    with pytest.warns(RuntimeWarning, match="no place is known") as caught:
         assert load() == ([UNIT], [])
+    assert caught[0].filename == __file__  # not a line of the kernels' own
     objects.load(["test_count"])
     assert objects.report().directory is None
 

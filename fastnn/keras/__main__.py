@@ -5,12 +5,29 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
 
 from fastnn.keras import install
 
 USAGE = """usage: python -m fastnn.keras script.py [arguments]
 
 Runs script.py with `keras` and `tensorflow` leading to fastnn; see the documentation of fastnn.keras."""
+
+
+def excepthook(script: str, display: Callable[..., Any]) -> Callable[..., Any]:
+    """``display`` for tracebacks that begin in ``script``, without the frames of this module and of ``runpy``."""
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        first = traceback
+        while first and not first.tb_frame.f_code.co_filename.startswith(script):
+            first = first.tb_next
+        if first or isinstance(error, SyntaxError):  # a script that is no Python has no frame
+            error, traceback = error.with_traceback(first), first
+        display(kind, error, traceback)
+
+    return hook
 
 
 def main(arguments: list[str]) -> int:
@@ -24,6 +41,7 @@ def main(arguments: list[str]) -> int:
         print(f"python -m fastnn.keras: no such file: {script}", file=sys.stderr)
         return 2
     install()
+    sys.excepthook = excepthook(script, sys.excepthook)
     sys.argv[:] = arguments
     if not sys.flags.safe_path:  # python -P
         sys.path[0] = os.path.dirname(os.path.abspath(script))

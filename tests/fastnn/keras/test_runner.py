@@ -26,8 +26,25 @@ def test_an_exception_and_an_exit_status_come_through(tmp_path, python_environme
     leaving.write_text("raise SystemExit(7)")
     failed = runner(failing, env=python_environment)
     assert failed.returncode == 1
-    assert "ZeroDivisionError" in failed.stderr
+    assert failed.stderr.startswith(f'Traceback (most recent call last):\n  File "{failing}", line 1, in <module>\n')
+    assert failed.stderr.endswith("ZeroDivisionError: division by zero\n")
     assert runner(leaving, env=python_environment).returncode == 7
+
+
+def test_a_script_that_is_no_python_is_shown_as_python_shows_it(tmp_path, python_environment):
+    script = tmp_path / "broken.py"
+    script.write_text("print(1\n")
+    broken = runner(script, env=python_environment)
+    assert broken.returncode == 1
+    assert broken.stderr.startswith(f'  File "{script}", line 1\n')
+
+
+def test_an_interrupted_script_ends_as_python_ends_it(tmp_path, python_environment):
+    script = tmp_path / "interrupted.py"
+    script.write_text("raise KeyboardInterrupt")
+    plain = subprocess.run([sys.executable, script], capture_output=True, text=True, env=python_environment)
+    interrupted = runner(script, env=python_environment)
+    assert (interrupted.returncode, interrupted.stderr) == (plain.returncode, plain.stderr)
 
 
 def test_usage_and_a_missing_file(python_environment):

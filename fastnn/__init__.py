@@ -55,11 +55,17 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f"fastnn.{_OBJECTS[name]}"), name)
         globals()[name] = value
         return value
+    if not name.startswith("_"):
+        from fastnn.errors import keras_has, missing
+
+        if keras_has("", name):
+            # given name= as well, CPython would add its guess
+            raise AttributeError(missing(f"fastnn.{name}", __all__), obj=_import_module(__name__))
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 def _warn_of_namesake() -> None:

@@ -6,7 +6,20 @@ import operator
 import os
 from typing import Any
 
-from fastnn.errors import near_matches
+from fastnn.errors import near_matches, refuse_names
+
+__all__ = [
+    "device",
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "num_threads",
+    "set_device",
+    "set_floatx",
+    "set_num_threads",
+]
+
+refuse_names(__name__)
 
 FLOAT_TYPES = ("float32", "float64")
 

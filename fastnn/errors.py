@@ -60,7 +60,7 @@ def missing(full: str, known: Iterable[str]) -> str:
 
 
 def refuse_names(module: str) -> None:
-    """Give ``module`` a ``__getattr__`` that refuses the names of Keras's module that it does not have yet."""
+    """Let ``module`` list its public names alone, and refuse the names of Keras's module that it does not have yet."""
     here = sys.modules[module]
     owner = module.rpartition(".")[2]
 
@@ -69,7 +69,7 @@ def refuse_names(module: str) -> None:
             raise AttributeError(missing(f"{module}.{name}", here.__all__), obj=here)  # given name=, CPython would add its guess
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    vars(here)["__getattr__"] = getattr_
+    vars(here).update(__getattr__=getattr_, __dir__=lambda: sorted(here.__all__))
 
 
 class _Refusals(MetaPathFinder):

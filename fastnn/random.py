@@ -9,6 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastnn.errors import refuse_names
+
+__all__ = ["set_random_seed", "set_seed"]
+
+refuse_names(__name__)
+
 # (root, counter): taking the next number of a counter is one step of the interpreter, so threads need no lock here and a
 # forked child inherits none that is held
 _state: tuple[int, Iterator[int]] = (secrets.randbits(64), itertools.count())

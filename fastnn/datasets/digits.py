@@ -12,6 +12,12 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.errors import refuse_names
+
+__all__ = ["load_data"]
+
+refuse_names(__name__)
+
 Split = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 TEST_EVERY = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import fastnn
-from fastnn.errors import near_matches
+from fastnn.errors import missing
 from fastnn.keras.names import MODULES, VERSIONS
 
 
@@ -28,7 +27,7 @@ class Stand(ModuleType):
         if name == "__version__" and self.__name__ in VERSIONS:
             return f"{VERSIONS[self.__name__]}+fastnn.{fastnn.__version__}"
         if name.startswith("__") or name not in public_names(self.__name__):
-            raise AttributeError(not_covered(full), name=name, obj=self)
+            raise AttributeError(not_covered(full), obj=self)  # given name=, CPython would add its guess
         return getattr(import_module(MODULES[self.__name__]), name)
 
     def __dir__(self) -> list[str]:
@@ -61,21 +60,16 @@ def public_names(module: str) -> list[str]:
     """The names of a covered module: its submodules, and what the fastnn module behind it makes public."""
     children = [name.removeprefix(f"{module}.") for name in MODULES if name.startswith(f"{module}.")]
     target = import_module(MODULES[module])
-    names = getattr(target, "__all__", None)
-    if names is None:
-        names = [name for name, value in vars(target).items() if not (name.startswith("_") or inspect.ismodule(value))]
-    return sorted({*names, *(child for child in children if "." not in child)})
+    return sorted({*target.__all__, *(child for child in children if "." not in child)})
 
 
 def not_covered(full: str) -> str:
-    """The text that refuses ``full``, with what comes near it."""
+    """The text that refuses ``full``, a name of a covered module."""
     owner, _, name = full.rpartition(".")
-    while owner not in MODULES:
-        owner, _, name = owner.rpartition(".")
-    names = [known for known in public_names(owner) if not known.startswith("_")]
-    close = near_matches(name, names)
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"{full} is not covered by fastnn {fastnn.__version__}.{meant} {owner} has: {', '.join(names)}."
+    parent = owner.rpartition(".")[0]
+    if MODULES.get(parent) == MODULES[owner]:  # keras.layers.core is an old name of keras.layers
+        owner = parent
+    return missing(f"{owner}.{name}", public_names(owner))
 
 
 def loaded_elsewhere() -> list[str]:

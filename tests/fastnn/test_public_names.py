@@ -1,6 +1,7 @@
 """The public names exist, complete in editors, and are Keras's."""
 
 import ast
+import importlib
 import inspect
 
 import pytest
@@ -12,6 +13,17 @@ def test_every_public_name_resolves_and_is_listed():
     for name in fastnn.__all__:
         assert getattr(fastnn, name) is not None
         assert name in dir(fastnn)
+
+
+@pytest.mark.parametrize("name", ["", *(name for name in fastnn.__all__ if name.islower() and name[0] != "_"), "datasets.digits"])
+def test_completion_offers_public_names_alone(name):
+    module = importlib.import_module(f"fastnn.{name}".rstrip("."))
+    assert dir(module) == sorted(module.__all__)
+
+
+def test_what_keras_has_at_the_top_is_said_to_be_missing():
+    with pytest.raises(AttributeError, match=r"fastnn\.preprocessing is not covered by fastnn yet.* fastnn has: .*layers"):
+        fastnn.preprocessing  # noqa: B018
 
 
 def test_editors_see_the_names_that_resolve():

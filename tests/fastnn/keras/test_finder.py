@@ -49,7 +49,7 @@ def test_versions_name_what_is_followed_and_who_answers(run_python):
     ("statement", "error", "text"),
     [
         ("from keras.layers import LSTM", "ImportError", "keras.layers.LSTM is not covered by fastnn"),
-        ("from keras.layers import Dence", "ImportError", "Did you mean Dense?"),
+        ("from keras.layers import Dence", "ImportError", "Did you mean 'Dense'?"),
         ("import keras.preprocessing.text", "ImportError", "keras.preprocessing is not covered"),
         ("import keras; keras.layers.LSTM", "AttributeError", "keras.layers.LSTM is not covered"),
         ("import tensorflow as tf; tf.GradientTape()", "AttributeError", "tensorflow.GradientTape is not covered"),
@@ -69,6 +69,38 @@ def test_what_is_not_covered_is_refused_by_name(run_python, statement, error, te
         """
     )
     assert text in out
+
+
+def test_a_refusal_lists_what_programs_use_and_no_machinery(run_python):
+    out = run_python(
+        """
+        import fastnn.keras; fastnn.keras.install()
+        import keras
+        for module in (keras.layers, keras.losses, keras.metrics, keras.utils, keras.config, keras.datasets.digits):
+            try:
+                module.nothing
+            except AttributeError as refusal:
+                print(str(refusal).split(" has: ")[1])
+        """
+    )
+    lists = [line.rstrip(".").split(", ") for line in out.splitlines()]
+    assert lists[0] == ["Activation", "Dense", "Flatten", "Input", "InputLayer", "Layer", "LeakyReLU", "ReLU", "Softmax"]
+    assert lists[-1] == ["load_data"]
+    machinery = {"core", "deserialize", "get", "np_utils", "resolve", "serialize", "Any", "annotations", "near_matches"}
+    assert not machinery.intersection(name for names in lists for name in names)
+
+
+def test_a_name_of_an_old_module_is_refused_as_that_of_todays(run_python):
+    out = run_python(
+        """
+        import fastnn.keras; fastnn.keras.install()
+        try:
+            from keras.layers.core import Dropout
+        except ImportError as refusal:
+            print(refusal)
+        """
+    )
+    assert "keras.layers.Dropout is not covered by fastnn yet" in out
 
 
 def test_hasattr_says_no_for_what_is_not_covered(run_python):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def runner(*arguments, cwd=None, **options):
     command = [sys.executable, "-m", "fastnn.keras", *map(str, arguments)]
@@ -29,6 +31,15 @@ def test_an_exception_and_an_exit_status_come_through(tmp_path, python_environme
     assert failed.stderr.startswith(f'Traceback (most recent call last):\n  File "{failing}", line 1, in <module>\n')
     assert failed.stderr.endswith("ZeroDivisionError: division by zero\n")
     assert runner(leaving, env=python_environment).returncode == 7
+
+
+@pytest.mark.parametrize(("line", "guesses"), [("keras.serialise", 0), ("keras.layers.Dence", 1)])
+def test_python_adds_no_guess_of_its_own_to_a_refusal(tmp_path, python_environment, line, guesses):
+    script = tmp_path / "script.py"
+    script.write_text(f"import keras\n{line}\n")
+    refusal = runner(script, env=python_environment).stderr
+    assert f"AttributeError: {line} is not covered by fastnn" in refusal
+    assert refusal.count("Did you mean") == guesses
 
 
 def test_a_script_that_is_no_python_is_shown_as_python_shows_it(tmp_path, python_environment):

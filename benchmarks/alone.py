@@ -42,12 +42,18 @@ def run(row: Workload, peers: Sequence[Peer], threads: int, settings: Settings) 
 
 
 def _processes(row: Workload, spec: ProcessSpec, peers: Sequence[Peer], threads: int, settings: Settings) -> list[Measurement]:
-    found, commands = {}, {}
+    found: dict[str, Measurement] = {}
+    commands: dict[str, Command] = {}
     for peer in peers:
         command = _command(row, spec, peer, threads, settings)
+        twin = next((name for name, other in commands.items() if other == command), None)
+        if twin is not None:
+            command = f"the same import as {twin}"
         if isinstance(command, Command):
             commands[peer.name] = command
-        found[peer.name] = Measurement(row.key, peer.name, threads, "ok" if isinstance(command, Command) else "gap", str(command))
+            found[peer.name] = Measurement(row.key, peer.name, threads, "ok")
+        else:
+            found[peer.name] = Measurement(row.key, peer.name, threads, "gap", command)
     for turn in range(min(row.repeats, settings.most) + (not spec.cold)):  # the first turn fills caches
         for peer in peers:
             if found[peer.name].status == "ok":

@@ -9,10 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import fastnn_kernels
+
+import benchmarks
+import fastnn
 from benchmarks.peers import Peer
 
 THREAD_VARIABLES = (
@@ -23,6 +27,12 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
+
+SOURCES = [str(Path(str(package.__file__)).parent.parent) for package in (benchmarks, fastnn, fastnn_kernels)]
+"""The folders of the packages that workers import."""
+
+END_SECONDS = 20
+"""How long a worker may take to end after its input did."""
 
 SETTLE_SECONDS, POLL_SECONDS = 0.4, 0.02
 """A worker's pool may spin for a while after its last task; the next worker waits for that, at most so long."""
@@ -35,8 +45,9 @@ def cores_of(threads: int) -> list[int]:
 
 
 def environment(peer: Peer, threads: int) -> dict[str, str]:
-    """The variables a process of ``peer`` starts with."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **peer.environment}
+    """The variables a process of ``peer`` starts with; it finds the packages that this process found, installed or not."""
+    path = os.pathsep.join([*dict.fromkeys(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **peer.environment}
 
 
 def worker_command(peer: Peer, threads: int) -> list[str]:
@@ -80,9 +91,25 @@ class Worker:
             line = ""
         if line:
             return json.loads(line)
-        status = process.wait()
-        self._process = None
+        status = self._end()
         return {"status": "failed", "why": f"the process ended with status {status}: {self._last_words()}"}
+
+    def _end(self) -> int:
+        """Close its input, wait for its end; its status."""
+        process = self._process
+        self._process = None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        try:
+            status = process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        process.stdout.close()
+        return status
 
     def _last_words(self) -> str:
         self._errors.seek(0)
@@ -104,16 +131,7 @@ class Worker:
     def stop(self) -> None:
         """End the process."""
         if self._process is not None:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.close()
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process.stdout.close()
-            self._process = None
+            self._end()
         self._errors.close()
 
 

@@ -128,7 +128,7 @@ def load(path: Path) -> Results:
     try:
         stored = json.loads(path.read_text())
         found = stored.pop("format")
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} is not a file of benchmark results") from None
     if found != FORMAT:
         raise ValueError(f"{path} has format {found}; this version reads {FORMAT}")

@@ -62,7 +62,7 @@ _BY_HAND = "compute it from model.predict(x), for example with sklearn.metrics"
 _INSTEAD = {
     "Model": {
         "save save_weights load_weights export": _KEEP,
-        "to_json to_yaml": "get_config() returns the architecture as plain data",
+        "to_json to_yaml": "the architecture as plain data is what get_config() returns",
         "predict_classes": "write np.argmax(model.predict(x), axis=-1), or model.predict(x) > 0.5 for one sigmoid",
         "predict_proba predict_generator": "write model.predict(x) with arrays",
         "fit_generator": "write model.fit(x, y) with arrays",
@@ -98,7 +98,7 @@ _INSTEAD = {
 
 RENAMED = {
     **{"lr": "learning_rate", "nb_epoch": "epochs", "init": "kernel_initializer", "output_dim": "units", "bias": "use_bias"},
-    **{"W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer", "input_length": "input_shape"},
+    **{"W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer"},
 }
 """Old arguments of Keras and what they are called today."""
 

@@ -53,6 +53,15 @@ class KerasTensor:
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self!r} has no data, so it is neither true nor false")
 
+    def __add__(self, *_: Any) -> NoReturn:
+        raise TypeError(
+            f"{self!r} has no data to compute with: only layers and activations take it. Layers that join tensors, such as Add and "
+            "Concatenate, are not covered yet"
+        )
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+    __matmul__ = __rmatmul__ = __pow__ = __neg__ = __getitem__ = __add__
+
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{self!r} has no data to iterate over")
 

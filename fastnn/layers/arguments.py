@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from fastnn.config import FLOAT_TYPES, floatx
-from fastnn.errors import near_matches
+from fastnn.errors import meant
 from fastnn.keras_tensor import Shape
 
 _KNOWN_KEYWORDS = (
-    *("activity_regularizer", "autocast", "batch_input_shape", "batch_size"),
-    *("dtype", "input_dim", "input_shape", "name", "trainable"),
+    *("autocast", "batch_input_shape", "batch_size", "dtype"),
+    *("input_dim", "input_shape", "name", "trainable"),
 )
 
 
@@ -63,12 +63,10 @@ def input_shape_argument(kwargs: dict[str, Any]) -> Shape | None:
     return None if batch is None else (next(iter(batch)), *sample_shape("batch_input_shape", tuple(batch)[1:]))
 
 
-def unrecognized(owner: type, kwargs: dict[str, Any]) -> str:
+def unrecognized(owner: Any, kwargs: dict[str, Any]) -> str:
     """The text for keywords that a layer's class ``owner`` does not have."""
-    known = [*inspect.signature(owner).parameters, *_KNOWN_KEYWORDS]
-    close = [match for name in kwargs for match in near_matches(name, known, count=1)]
-    meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"Unrecognized keyword arguments passed to {owner.__name__}: {kwargs}{meant}"
+    known = [*inspect.signature(owner).parameters, *_KNOWN_KEYWORDS, *owner.NOT_YET]
+    return f"Unrecognized keyword arguments passed to {owner.__name__}: {kwargs}{meant(kwargs, known)}"
 
 
 def checked_name(name: Any) -> str:

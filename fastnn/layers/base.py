@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from fastnn import initializers
+from fastnn.errors import refuse_overrides
 from fastnn.keras_tensor import KerasTensor, Node, Shape, tensors_of
 from fastnn.layers.arguments import checked_dtype, checked_flag, checked_name, input_shape_argument, refuse, unrecognized
+from fastnn.layers.weights import Weights
 from fastnn.naming import snake_case, unique_name
 from fastnn.variables import Variable
 
@@ -19,15 +17,13 @@ if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
 
 
-class Layer:
+class Layer(Weights):
     """Base of all layers.
 
     A layer of your own overrides ``build`` (which makes the weights with `add_weight`), ``compute_output_shape`` and ``lower``.
 
     Parameters
     ----------
-    activity_regularizer : None
-        Not supported yet.
     trainable : bool
         Whether training changes the layer's weights.
     dtype : str, optional
@@ -38,28 +34,42 @@ class Layer:
         By default the class's name and a number: ``dense``, ``dense_1``, ...
     **kwargs
         ``input_shape`` (one sample's), ``input_dim`` or ``batch_input_shape``: make the first layer of a Sequential say what it
-        receives.
+        receives. Of those in `NOT_YET` only None.
 
     Raises
     ------
     ValueError
         For a keyword that no layer has, or one that is not supported yet.
+    TypeError
+        For a class that defines ``call`` without ``lower``.
     """
+
+    NOT_YET: tuple[str, ...] = ("activity_regularizer",)
+    """Keras's arguments that the layer does not support yet: they may be given as None."""
 
     min_ndim = 1
     """Least number of axes of the input, the batch included."""
 
+    max_inputs = 1
+    """Most tensors the layer can be called on at once."""
+
+    _never_called: tuple[str, ...] = ("call",)
+    _never_called_advice = (
+        "Layers of your own with call() are not supported yet: compose those of fastnn.layers (to use several as one, subclass "
+        "fastnn.Model), or define lower(self, builder, x) with the operations of fastnn.lowering.operations"
+    )
+
     def __init__(
         self,
         *,
-        activity_regularizer: Any = None,
         trainable: bool = True,
         dtype: Any = None,
         autocast: bool = True,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        refuse(self, activity_regularizer=activity_regularizer)
+        refuse_overrides(type(self), self._never_called, self._never_called_advice)
+        refuse(self, **{name: kwargs.pop(name, None) for name in self.NOT_YET})
         self._input_shape_arg = input_shape_argument(kwargs)
         if kwargs:
             raise ValueError(unrecognized(type(self), kwargs))
@@ -127,7 +137,12 @@ class Layer:
         return [tuple(self.compute_output_shape(shapes[0] if len(shapes) == 1 else shapes))]
 
     def _ensure_built(self, shapes: list[Shape]) -> None:
-        """Check the inputs' shapes, and build if that has not been done."""
+        """Check the inputs' number and shapes, and build if that has not been done."""
+        if len(shapes) > self.max_inputs:
+            raise ValueError(
+                f"layer {self.name!r} takes {self.max_inputs} input{'s' * (self.max_inputs > 1)}, got a list of {len(shapes)}. "
+                "Layers that join tensors (Concatenate, Add, ...) are not covered yet"
+            )
         for shape in shapes:
             if any(size is None for size in shape[1:]):
                 raise ValueError(f"layer {self.name!r}: only the batch may be None in the input's shape, got {shape}")
@@ -170,132 +185,6 @@ class Layer:
             self._eager[shape] = Model(x, out, name=self.name)
         return self._eager[shape](array)
 
-    # -- weights ---------------------------------------------------------------------------------------------------------
-
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: Any = "glorot_uniform",
-        dtype: Any = None,
-        trainable: bool = True,
-        name: str = "variable",
-    ) -> Variable:
-        """A new weight of the layer.
-
-        Parameters
-        ----------
-        shape : sequence of int
-            The weight's shape.
-        initializer : str, Initializer, callable or array
-            Its first value; see `fastnn.initializers.get`.
-        dtype : str, optional
-            By default the layer's.
-        trainable : bool
-            Whether it is one that training changes, when the layer is trainable.
-        name : str
-            Such as ``"kernel"``.
-        """
-        dtype = self.dtype if dtype is None else checked_dtype(dtype)
-        value = np.asarray(initializers.get(initializer)(tuple(shape), dtype=dtype))
-        if value.shape != tuple(shape):
-            raise ValueError(
-                f"the initializer of {self.name}/{name} returned an array of shape {value.shape}, expected {tuple(shape)}"
-            )
-        variable = Variable(value, dtype, name, trainable and self._trainable)
-        variable.path = f"{self.name}/{name}"
-        (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
-        return variable
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All weights, trainable ones first."""
-        return [*self._trainable_variables, *self._non_trainable_variables]
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
-        return [weight for weight in self.weights if weight.trainable]
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """The weights that training leaves alone."""
-        return [weight for weight in self.weights if not weight.trainable]
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The same as `weights`."""
-        return self.weights
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The same as `trainable_weights`."""
-        return self.trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The same as `non_trainable_weights`."""
-        return self.non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the layer's weights; setting it reaches every layer inside. Takes effect at once."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = checked_flag(value)
-        for variable in self._trainable_variables:
-            variable.trainable = self._trainable
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold.
-
-        Raises
-        ------
-        ValueError
-            If the layer has no weights yet because it does not know its input.
-        """
-        if not self.built:
-            raise ValueError(
-                f"You tried to call `count_params` on layer {self.name!r}, but the layer isn't built. Build it with "
-                "build((None, features)), or call it on data"
-            )
-        return count_params(self.weights)
-
-    def get_weights(self) -> list[NDArray[Any]]:
-        """Copies of the weights, in the order of `weights`."""
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Replace the values of all weights.
-
-        Parameters
-        ----------
-        weights : sequence of array_like
-            As many as `weights`, with their shapes.
-
-        Raises
-        ------
-        ValueError
-            When the number of weights or a shape differs; nothing is changed then.
-        """
-        own = self.weights
-        if len(own) != len(weights):
-            hint = "" if self.built else " The layer has no weights yet: build it with build((None, features)), or call it on data."
-            raise ValueError(
-                f"You called `set_weights(weights)` on layer {self.name!r} with a weight list of length {len(weights)}, but the "
-                f"layer was expecting {len(own)} weights.{hint}"
-            )
-        values = [np.asarray(value, weight.dtype) for weight, value in zip(own, weights, strict=True)]
-        for weight, value in zip(own, values, strict=True):
-            if weight.shape != value.shape:
-                raise ValueError(
-                    f"Layer {self.name!r} weight shape {weight.shape} is not compatible with provided weight shape {value.shape} "
-                    f"(weight {weight.path!r})."
-                )
-        for weight, value in zip(own, values, strict=True):
-            weight.assign(value)
-
     # -- what it was called on -------------------------------------------------------------------------------------------
 
     @property
@@ -322,8 +211,3 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def count_params(weights: Iterable[Variable]) -> int:
-    """How many numbers ``weights`` hold."""
-    return sum(math.prod(weight.shape) for weight in weights)

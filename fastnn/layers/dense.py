@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn import activations, initializers
 from fastnn.keras_tensor import Shape
-from fastnn.layers.arguments import positive_integer, refuse
+from fastnn.layers.arguments import positive_integer
 from fastnn.layers.base import Layer
 from fastnn.lowering import operations
 from fastnn.variables import Variable
@@ -28,10 +28,8 @@ class Dense(Layer):
         Whether ``bias`` is added.
     kernel_initializer, bias_initializer : str, Initializer, callable or array
         First values; see `fastnn.initializers`.
-    kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint : None
-        Not supported yet.
     **kwargs
-        Those of `Layer`: ``name``, ``dtype``, ``trainable``, ``input_shape``, ``input_dim``.
+        Those of `Layer`: ``name``, ``dtype``, ``trainable``, ``input_shape``, ``input_dim``. Of those in `NOT_YET` only None.
 
     Attributes
     ----------
@@ -54,6 +52,11 @@ class Dense(Layer):
     ((3, 2), (2,), 8)
     """
 
+    NOT_YET = (
+        *Layer.NOT_YET,
+        *("kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint"),
+        *("lora_rank", "lora_alpha", "quantization_config"),
+    )
     min_ndim = 2
 
     def __init__(
@@ -63,21 +66,10 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        lora_rank: Any = None,
-        lora_alpha: Any = None,
-        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
         self.units = positive_integer("units", units)
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse(self, kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer)
-        refuse(self, kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
-        refuse(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
+        super().__init__(**kwargs)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)

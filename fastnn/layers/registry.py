@@ -16,6 +16,11 @@ _CLASSES: dict[str, type[Layer]] = {
 }
 
 
+def register(**classes: type[Layer]) -> None:
+    """Let `deserialize` know more classes, by the names in configurations: `fastnn.models` adds its own."""
+    _CLASSES.update(classes)
+
+
 def serialize(layer: Layer) -> dict[str, Any]:
     """``{"class_name": ..., "config": ...}``.
 
@@ -45,9 +50,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     >>> deserialize({"class_name": "Dense", "config": {"units": 3, "name": "out"}})
     <Dense name=out, built=False>
     """
-    from fastnn.models import Model, Sequential
-
-    known = {**_CLASSES, "Sequential": Sequential, "Functional": Model, "Model": Model, **(custom_objects or {})}
+    known = {**_CLASSES, **(custom_objects or {})}
     if config["class_name"] not in known:
         raise unknown("layer", config["class_name"], known)
     return known[config["class_name"]].from_config(config["config"])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from fastnn.errors import near_matches
-from fastnn.keras_tensor import KerasTensor, Shape, tensors_of
-from fastnn.layers.base import Layer, count_params
+from fastnn.coverage import NOT_YET
+from fastnn.errors import hint, refuse_overrides
+from fastnn.keras_tensor import Shape, tensors_of
+from fastnn.layers.base import Layer
 from fastnn.layers.input import Input
+from fastnn.layers.weights import count_params
 from fastnn.models import configuration
-from fastnn.models.graph import Graph, common_dtype, given_tensors, origin_name, unique_names
+from fastnn.models.graph import Graph, common_dtype, given_tensors
+from fastnn.models.structure import Structure
 from fastnn.naming import unique_name
 from fastnn.training.trainer import Trainer
 from fastnn.variables import Variable
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
 
 
-class Model(Trainer, Layer):
+class Model(Trainer, Structure, Layer):
     """A model: any directed graph of layers from ``inputs`` to ``outputs``; itself a layer.
 
     Parameters
@@ -36,12 +40,14 @@ class Model(Trainer, Layer):
         Those of `Layer`.
 
     A class of your own may instead define ``call(self, inputs)`` with layers made in its ``__init__``: the graph is what
-    ``call`` does to a tensor.
+    ``call`` does to a tensor. It is made once, for training and for use: nothing may depend on an argument ``training``.
 
     Raises
     ------
     ValueError
         If an output does not follow from the inputs, two layers have one name, or weights have different dtypes.
+    TypeError
+        For a class that defines a step of training (``train_step``, ``compute_loss``, ...).
 
     Examples
     --------
@@ -52,8 +58,11 @@ class Model(Trainer, Layer):
     ((None, 2), 26)
     """
 
-    graph: Graph | None = None
-    """The nodes in topological order; None while the input's shape is not known."""
+    _never_called: tuple[str, ...] = (
+        *("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
+        *("make_train_function", "make_test_function", "make_predict_function"),
+    )
+    _never_called_advice = "Use compile, fit and callbacks, or a loop of your own around gradients() or train_on_batch()"
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, *, trainable: bool = True, **kwargs: Any
@@ -63,10 +72,9 @@ class Model(Trainer, Layer):
         if name is None and type(self) is Model:
             name = unique_name("functional")
         super().__init__(name=name, trainable=trainable, **kwargs)
-        self._input_keys: tuple[str, ...] | None = None
-        self._output_keys: tuple[str, ...] | None = None
         self._output_is_list = False
         if inputs is not None:
+            refuse_overrides(type(self), ("call",), "Give Model either inputs= and outputs= or a call()")
             self._set_graph(inputs, outputs)
         elif type(self) is Model:
             raise ValueError("Model needs inputs= and outputs=; for a stack of layers write Sequential([...])")
@@ -81,93 +89,6 @@ class Model(Trainer, Layer):
         if not self._trainable:
             self.trainable = False
 
-    # -- structure -------------------------------------------------------------------------------------------------------
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, those furthest from the outputs first."""
-        return [] if self.graph is None else list(self.graph.layers)
-
-    @property
-    def inputs(self) -> list[KerasTensor]:
-        """What the model is fed."""
-        return list(self._known_graph("inputs").inputs)
-
-    @property
-    def outputs(self) -> list[KerasTensor]:
-        """What the model returns."""
-        return list(self._known_graph("outputs").outputs)
-
-    @property
-    def input(self) -> Any:
-        """The model's own input, or a list of them."""
-        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
-
-    @property
-    def output(self) -> Any:
-        """The model's own output, or a list of them."""
-        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
-
-    @property
-    def input_shape(self) -> Any:
-        """Shape of the input, the batch as None; a list of shapes when there are several."""
-        shapes = [tensor.shape for tensor in self.inputs]
-        return shapes[0] if len(shapes) == 1 else shapes
-
-    @property
-    def output_shape(self) -> Any:
-        """Shape of the output, the batch as None; a list of shapes when there are several."""
-        shapes = [tensor.shape for tensor in self.outputs]
-        return shapes[0] if len(shapes) == 1 else shapes
-
-    @property
-    def input_names(self) -> list[str]:
-        """A name for each input: the key, if they were given as a dict, else the input layer's."""
-        return list(self._input_keys) if self._input_keys else unique_names([origin_name(tensor) for tensor in self.inputs])
-
-    @property
-    def output_names(self) -> list[str]:
-        """A name for each output: the key, if they were given as a dict, else the layer's that made it."""
-        return list(self._output_keys) if self._output_keys else unique_names([origin_name(tensor) for tensor in self.outputs])
-
-    def _known_graph(self, what: str) -> Graph:
-        if self.graph is None:
-            raise AttributeError(
-                f"{type(self).__name__} model {self.name!r} has no defined {what} yet: begin with Input(shape), call "
-                "build((None, features)), or fit it"
-            )
-        return self.graph
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """One of `layers`.
-
-        Parameters
-        ----------
-        name : str, optional
-            The layer's name.
-        index : int, optional
-            Its place in `layers`.
-
-        Raises
-        ------
-        ValueError
-            If both or neither are given, or there is no such layer.
-        """
-        if (name is None) == (index is None):
-            raise ValueError(f"get_layer needs either a name or an index, got name={name!r}, index={index!r}")
-        layers = self.layers
-        if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ValueError(f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers.")
-            return layers[index]
-        for layer in layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in layers]
-        close = near_matches(str(name), names, count=1)
-        meant = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"No such layer: {name}.{meant} Existing layers are: {names}.")
-
     # -- building and calling --------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
@@ -180,7 +101,8 @@ class Model(Trainer, Layer):
         """
         if self.graph is None:
             x = Input(batch_shape=input_shape)
-            self._set_graph(x, self.call(x))
+            takes_training = "training" in inspect.signature(self.call).parameters
+            self._set_graph(x, self.call(x, **({"training": _Undecided()} if takes_training else {})))
 
     def call(self, inputs: Any) -> Any:
         """What the model does to its inputs; a class of your own may override it."""
@@ -302,3 +224,34 @@ class Model(Trainer, Layer):
         """A model made from what `get_config` returned; its weights are new."""
         inputs, outputs = configuration.to_tensors(config, custom_objects)
         return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in NOT_YET["Model"] or hasattr(type(self), name)]
+
+
+class _Undecided:
+    """The argument ``training`` of a ``call``, whose graph serves training and use."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "call() depends on its argument `training`, but a model is compiled once, for training and for use: leave it out. "
+            "Layers that differ between the two, such as Dropout, are not covered yet"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self)
+
+
+class _NotYet:
+    """Stands in `Model` for an attribute of Keras's that fastnn does not have: nobody finds it, and the error says so."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, owner: type) -> NoReturn:
+        text = f"{owner.__name__}.{self.name} is not covered by fastnn yet.{hint('Model', self.name, ())}"
+        raise AttributeError(text, obj=owner)  # without name=, or Python would add a guess of its own
+
+
+for _name in NOT_YET["Model"]:
+    setattr(Model, _name, _NotYet(_name))

@@ -39,11 +39,13 @@ class Sequential(Model):
     ((None, 1), 29)
     """
 
+    _never_called: tuple[str, ...] = (*Model._never_called, "call")
+
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
-        super().__init__(name=name, trainable=trainable)
-        self._layers: list[Layer] = []
         if layers is not None and not isinstance(layers, list | tuple):
             raise ValueError(f"`layers` of Sequential must be a list of layers, got {layers!r}: write Sequential([...])")
+        super().__init__(name=name, trainable=trainable)
+        self._layers: list[Layer] = []
         for layer in layers or ():
             self.add(layer)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from fastnn.layers.base import Layer, count_params
+from fastnn.layers.base import Layer
+from fastnn.layers.weights import count_params
 from fastnn.variables import Variable
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def test_no_name_is_both_covered_and_not_yet_covered(owner):
 
 
 def test_no_method_of_models_is_both_there_and_not_yet():
-    assert not NOT_YET["Model"] & set(dir(fastnn.Sequential))
+    assert not {name for name in NOT_YET["Model"] if hasattr(fastnn.Sequential, name)}
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,62 @@ def test_a_class_with_call_is_built_by_data():
     np.testing.assert_array_equal(other(A), model(A))
 
 
+@pytest.mark.parametrize("test", [lambda training: 1 if training else 2, lambda training: 1 if training == True else 2])  # noqa: E712
+def test_a_call_that_depends_on_training_is_refused(test):
+    class Depends(Stack):
+        def call(self, inputs, training=False):
+            return super().call(inputs, training=training) if test(training) == 1 else self.out(inputs)
+
+    model = Depends()
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"call\(\) depends on its argument `training`"):
+        model.fit(A, A.sum(axis=1), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["train_step", "test_step", "predict_step", "compute_loss", "make_train_function"])
+def test_a_class_with_steps_of_its_own_is_refused(name):
+    own = type("Own", (Stack,), {name: lambda self, *arguments: None})
+    with pytest.raises(TypeError, match=rf"class Own defines {name}\(\), which fastnn does not run"):
+        own()
+
+
+def test_a_functional_model_whose_call_would_be_ignored_is_refused():
+    class Own(Model):
+        def call(self, x):
+            return x
+
+    x = Input((3,))
+    with pytest.raises(TypeError, match="Give Model either inputs= and outputs= or a call"):
+        Own(x, Dense(1)(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("save", "pickle"),
+        ("save_weights", "get_weights"),
+        ("load_weights", "set_weights"),
+        ("to_json", r"get_config\(\)"),
+        ("predict_classes", "argmax"),
+        ("fit_generator", r"model\.fit"),
+        ("add_loss", ""),
+    ],
+)
+def test_methods_of_keras_that_are_missing_are_refused_by_name(name, advice):
+    model = Sequential([Dense(1)])
+    with pytest.raises(AttributeError, match=rf"Sequential\.{name} is not covered by fastnn yet\..*{advice}") as refusal:
+        getattr(model, name)
+    assert refusal.value.name is None  # Python would add a suggestion of its own
+    assert not hasattr(model, name)
+    assert name not in dir(model)
+
+
+def test_a_class_may_define_methods_of_keras_that_are_missing():
+    own = type("Own", (Stack,), {"save": lambda self: "saved"})()
+    assert own.save() == "saved"
+    assert "save" in dir(own)
+
+
 def test_an_unbuilt_class_has_no_configuration_and_no_weights():
     with pytest.raises(ValueError, match="no configuration before it is built"):
         Stack().get_config()

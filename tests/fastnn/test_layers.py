@@ -58,9 +58,18 @@ def test_arguments_that_are_not_supported_yet_are_refused_by_name(name):
         Dense(2, **{name: "l2"})
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("unit", "units"), ("use_bais", "use_bias"), ("inputshape", "input_shape")])
-def test_unknown_keywords_are_refused_with_near_matches(wrong, right):
-    with pytest.raises(ValueError, match=f"Unrecognized keyword arguments passed to Dense: .*Did you mean '{right}'"):
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("unit", "Did you mean 'units'"),
+        ("use_bais", "Did you mean 'use_bias'"),
+        ("inputshape", "Did you mean 'input_shape'"),
+        ("kernel_regulariser", "Did you mean 'kernel_regularizer'"),
+        ("init", "Write kernel_initializer= instead of init="),
+    ],
+)
+def test_unknown_keywords_are_refused_with_what_was_meant(wrong, right):
+    with pytest.raises(ValueError, match=f"Unrecognized keyword arguments passed to Dense: .*{right}"):
         Dense(2, **{wrong: 3})
 
 
@@ -81,6 +90,7 @@ def test_unknown_keywords_are_refused_with_near_matches(wrong, right):
         (lambda: Softmax(axis=1)(Input((3, 4))), "`axis` of layer .* must be -1, the last one, got axis=1"),
         (lambda: Dense(2)(Input(())), "expected min_ndim=2, found ndim=1"),
         (lambda: Dense(2)(KerasTensor((None, None, 3))), "only the batch may be None"),
+        (lambda: Dense(2)([Input((3,)), Input((3,))]), r"takes 1 input, got a list of 2. Layers that join tensors \(Concatenate"),
         (lambda: Dense(2)(np.ones(3)), r"expected min_ndim=2, found ndim=1. Full shape received: \(3,\)"),
         (lambda: layers.deserialize({"class_name": "Dens", "config": {}}), "Did you mean 'Dense'"),
     ],
@@ -177,7 +187,15 @@ def test_input_and_output_of_a_layer_called_once():
         _ = layer.output
 
 
-@pytest.mark.parametrize("use", [np.asarray, bool, list, np.tanh, lambda x: x + 1], ids=["array", "bool", "list", "ufunc", "sum"])
+@pytest.mark.parametrize(
+    "use", [lambda x: x + x, lambda x: 2 * x, lambda x: np.ones(3) - x, lambda x: -x, lambda x: x[:, 0], lambda x: x @ x]
+)
+def test_arithmetic_on_a_symbolic_tensor_is_refused_by_what_is_missing(use):
+    with pytest.raises(TypeError, match="Add and Concatenate, are not covered yet"):
+        use(Input((3,)))
+
+
+@pytest.mark.parametrize("use", [np.asarray, bool, list, np.tanh], ids=["array", "bool", "list", "ufunc"])
 def test_a_symbolic_tensor_has_no_data(use):
     with pytest.raises(TypeError):
         use(Input((3,)))
@@ -229,6 +247,28 @@ def test_a_layer_without_lower_says_what_is_missing():
     model.compile()
     with pytest.raises(TypeError, match="layer 'empty' of class Empty cannot be compiled: its class must define lower"):
         model.predict(np.ones((1, 2)), verbose=0)
+
+
+@pytest.mark.parametrize("base", [Layer, Dense, Flatten, Activation, Sequential])
+def test_a_class_whose_call_would_be_ignored_is_refused(base):
+    class Own(base):
+        def call(self, x):
+            return x
+
+    arguments = {Dense: (3,), Activation: ("tanh",)}.get(base, ())
+    with pytest.raises(TypeError, match=r"class Own defines call\(\), which fastnn does not run: it compiles models as a whole\. "):
+        Own(*arguments)
+
+
+def test_a_layer_with_call_and_lower_is_fine():
+    class Doubled(Dense):
+        def call(self, x):
+            return 2 * super().call(x)
+
+        def lower(self, b, *inputs):
+            return super().lower(b, *inputs)
+
+    assert Doubled(3).units == 3
 
 
 def test_an_initializer_that_returns_another_shape_is_refused():

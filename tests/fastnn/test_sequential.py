@@ -254,3 +254,8 @@ def test_a_clone_has_the_same_layers_and_new_weights():
     assert (clone.get_weights()[0] != model.get_weights()[0]).any()
     nested = Sequential([Input((3,)), stack(name="inner"), Dense(1, name="top")], name="outer")
     assert models.clone_model(nested).count_params() == nested.count_params()
+
+
+def test_layers_without_brackets_are_refused_as_such():
+    with pytest.raises(ValueError, match=r"must be a list of layers, got <Dense.*write Sequential\(\[\.\.\.\]\)"):
+        Sequential(Dense(3), Dense(4))

@@ -1,6 +1,10 @@
+# Run it on fastnn: python -m fastnn.keras examples/lessons/auto_mpg_64_64_1.py mpg.csv; needs pandas
 from __future__ import absolute_import, division, print_function
 
 import sys
+
+if len(sys.argv) != 2:
+  sys.exit('One argument is needed: Auto MPG as a CSV file, mpg.csv; docs/lessons.md says where it can be had.')
 
 import pandas as pd
 

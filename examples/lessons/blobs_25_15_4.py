@@ -1,3 +1,4 @@
+# Run it on fastnn: python -m fastnn.keras examples/lessons/blobs_25_15_4.py; needs scikit-learn
 import numpy as np
 from sklearn.datasets import make_blobs
 

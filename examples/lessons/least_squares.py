@@ -1,3 +1,4 @@
+# Run it on fastnn: python -m fastnn.keras examples/lessons/least_squares.py
 import numpy as np
 from keras.layers import Dense, Input
 from keras.models import Model

@@ -1,3 +1,4 @@
+# Run it on fastnn: python -m fastnn.keras examples/lessons/logistic_regression.py
 import numpy as np
 from keras.layers import Dense, Input
 from keras.models import Sequential

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastnn
+from fastnn.keras.names import VERSIONS
+
 ROOT = Path(__file__).parents[2]
 LESSONS = ROOT / "examples" / "lessons"
+DOCUMENT = (ROOT / "docs" / "lessons.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -43,10 +47,29 @@ def test_25_15_4_classifier(run_lesson):
 def test_64_64_1_regression_on_auto_mpg(run_lesson):
     folder = os.environ.get("FASTNN_DATA")
     if not folder:
-        pytest.skip("needs Auto MPG: set FASTNN_DATA to the folder of mpg.csv")
+        pytest.skip("needs Auto MPG: set FASTNN_DATA to the folder of mpg.csv, from https://github.com/mwaskom/seaborn-data")
     output = run_lesson("auto_mpg_64_64_1.py", os.path.join(folder, "mpg.csv"))
     assert number_after("Testing set Mean Abs Error:", output) < 2.5
     assert number_after("Testing set Mean Abs Error:", output) == number_after("Mean Abs Error of the predictions:", output)
+
+
+def test_the_regression_says_what_file_it_needs(python_environment):
+    command = [sys.executable, "-m", "fastnn.keras", str(LESSONS / "auto_mpg_64_64_1.py")]
+    done = subprocess.run(command, env=python_environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("One argument is needed: Auto MPG as a CSV file")
+
+
+@pytest.mark.parametrize("program", sorted(LESSONS.glob("*.py")), ids=lambda path: path.name)
+def test_a_lesson_says_how_it_is_run_and_is_listed(program):
+    first = program.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith(f"# Run it on fastnn: python -m fastnn.keras examples/lessons/{program.name}")
+    assert f"| `{program.name}` |" in DOCUMENT
+
+
+def test_the_document_names_the_versions_that_programs_are_told():
+    for version in VERSIONS.values():
+        assert f"`{version}+fastnn.{fastnn.__version__}`" in DOCUMENT
 
 
 def test_64_64_1_regression_on_a_made_up_table(run_lesson, tmp_path):

@@ -7,7 +7,6 @@ A program is data: `disassemble` prints it, `verify` checks it, an engine binds 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from fastnn_kernels.instructions import INSTRUCTIONS, Instruction, OperandSpec
@@ -83,13 +82,15 @@ class Row:
         names = [key for key, _ in self.instruction.attributes]
         return self.attributes[names.index(name)]
 
-    def accesses(self) -> Iterator[tuple[OperandSpec, Operand, bool, bool]]:
+    def accesses(self) -> list[tuple[OperandSpec, Operand, bool, bool]]:
         """``(spec, operand, reads, writes)`` of every operand that is present."""
-        names = (name for name, _ in self.instruction.attributes)
-        accumulate = any(name == "accumulate" and value for name, value in zip(names, self.attributes, strict=True))
-        for spec, operand in zip(self.instruction.operands, self.operands, strict=True):
-            if operand is not None:
-                yield spec, operand, spec.reads or (spec.accumulates and accumulate), spec.writes
+        instruction = self.instruction
+        accumulate = instruction.accumulate is not None and bool(self.attributes[instruction.accumulate])
+        return [
+            (spec, operand, spec.reads or (accumulate and spec.accumulates), spec.writes)
+            for spec, operand in zip(instruction.operands, self.operands, strict=True)
+            if operand is not None
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Until `plan` has run, the offset of an ``activations`` operand is the number of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
@@ -25,8 +25,15 @@ def _buffers(row: Row, *, written: bool) -> set[int]:
     }
 
 
-def _move(row: Row, place: Callable[[Operand], Operand]) -> Row:
-    return replace(row, operands=tuple(operand and place(operand) for operand in row.operands))
+def _move(row: Row, segment: str, offsets: Mapping[int, int]) -> Row:
+    """``row`` with new offsets for its operands in ``segment``."""
+    moved = [
+        Operand(segment, offsets[operand.offset], operand.shape, operand.dtype)
+        if operand and operand.segment == segment
+        else operand
+        for operand in row.operands
+    ]
+    return Row(row.op, tuple(moved), row.attributes, row.barrier)
 
 
 def prune(rows: Sequence[Row]) -> list[Row]:
@@ -81,10 +88,7 @@ def used_inputs(rows: Sequence[Row], inputs: Sequence[InputSlot]) -> tuple[list[
     used = sorted({operand.offset for row in rows for _, operand, _, _ in row.accesses() if operand.segment == "inputs"})
     number = {old: new for new, old in enumerate(used)}
 
-    def place(operand: Operand) -> Operand:
-        return replace(operand, offset=number[operand.offset]) if operand.segment == "inputs" else operand
-
-    return [_move(row, place) for row in rows], [inputs[old] for old in used]
+    return [_move(row, "inputs", number) for row in rows], [inputs[old] for old in used]
 
 
 def plan(rows: Sequence[Row], sizes: Sequence[int]) -> tuple[list[Row], int]:
@@ -108,10 +112,8 @@ def plan(rows: Sequence[Row], sizes: Sequence[int]) -> tuple[list[Row], int]:
             offset = max(offset, end)
         offsets[buffer] = offset
 
-    def place(operand: Operand) -> Operand:
-        return replace(operand, offset=offsets[operand.offset]) if operand.segment == "activations" else operand
-
-    return [_move(row, place) for row in rows], max((offsets[buffer] + sizes[buffer] for buffer in offsets), default=0)
+    end = max((offset + sizes[buffer] for buffer, offset in offsets.items()), default=0)
+    return [_move(row, "activations", offsets) for row in rows], end
 
 
 def place_barriers(rows: Sequence[Row], program: Program) -> list[Row]:

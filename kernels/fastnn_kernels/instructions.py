@@ -79,6 +79,8 @@ class Instruction:
     attributes: tuple[tuple[str, str], ...]
     parallel: bool
     may_stop: bool
+    accumulate: int | None
+    """Place of the attribute ``accumulate``, if there is one."""
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -108,7 +110,8 @@ def parse(name: str, contract: str, *, parallel: bool = True, may_stop: bool = F
     for item in filter(None, (part.strip() for part in tail.split(","))):
         attribute, kind = item.split()
         attributes.append((attribute, kind))
-    instruction = Instruction(name, contract, tuple(operands), tuple(attributes), parallel, may_stop)
+    accumulate = next((place for place, (attribute, _) in enumerate(attributes) if attribute == "accumulate"), None)
+    instruction = Instruction(name, contract, tuple(operands), tuple(attributes), parallel, may_stop, accumulate)
     words = ROW_OPERANDS + len(operands) + len(instruction.dimensions) + len(attributes)
     if words > ROW_WORDS:
         raise ValueError(f"instruction {name!r} needs {words} words, a row has {ROW_WORDS}")

@@ -38,7 +38,7 @@ def main(folder: Path) -> int:
     if not python.exists():
         venv.create(folder, with_pip=True)
     failed = {}
-    for requirements in (["--editable", ".[bench]"], *groups(REQUIREMENTS.read_text())):
+    for requirements in (["--editable", ".[bench,plot]"], *groups(REQUIREMENTS.read_text())):
         name, start = " ".join(requirements), time.perf_counter()
         print(f"{name:28}", end=" ", flush=True)
         reason = install(python, requirements)
@@ -46,7 +46,7 @@ def main(folder: Path) -> int:
         if reason is not None:
             failed[name] = reason
     print(f"\n{python} -m benchmarks   compares with all of them" if not failed else f"\nnot installed: {', '.join(failed)}")
-    return int("--editable .[bench]" in failed)
+    return int("--editable .[bench,plot]" in failed)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import numpy as np
 
@@ -143,6 +144,16 @@ def softmax(x: Any, axis: int = -1) -> Any:
     if axis not in (-1, ndim - 1):
         raise ValueError(f"axis of softmax must be the last one, -1, got {axis!r} for {ndim} axes")
     return _apply("softmax", softmax, x, {})
+
+
+def warn_of_one_class(function: Any, size: int | None, stacklevel: int) -> None:
+    """Warn where ``function`` is a softmax over an axis of length 1, which is 1 whatever goes in."""
+    if size == 1 and getattr(function, "func", function) is softmax:
+        warn(
+            "a softmax over an axis of length 1 always gives 1: for two classes and one output write activation='sigmoid' and "
+            "loss='binary_crossentropy'",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _apply(name: str, function: Callable[..., Any], x: Any, parameters: dict[str, Any]) -> Any:

@@ -33,6 +33,15 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"Could not interpret {kind} identifier: {name!r}.{about} Known: {', '.join(map(repr, names))}.")
 
 
+def not_one_of(kind: str, identifier: object, known: Iterable[str]) -> ValueError:
+    """The error for an ``identifier`` of a ``kind`` ("loss", "metric") that is no name: the user's own function, or anything."""
+    names = ", ".join(map(repr, _spelled_once(known)))
+    if callable(identifier):
+        shown = getattr(identifier, "__name__", repr(identifier))
+        return ValueError(f"{kind} {shown!r}: functions and classes of your own are not supported yet. Use one of {names}.")
+    return ValueError(f"Could not interpret {kind} identifier: {identifier!r}. Use one of {names}, or an object.")
+
+
 def hint(owner: str, name: str, known: Iterable[str]) -> str:
     """What to write instead of ``name``, which is not among ``known``, those of Keras's module ``owner``; "" or a sentence.
 

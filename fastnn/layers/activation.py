@@ -39,6 +39,11 @@ class Activation(Layer):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
 
+    def check_input_shape(self, shape: Shape) -> None:
+        """A softmax over one value is warned of."""
+        super().check_input_shape(shape)
+        activations.warn_of_one_class(self.activation, shape[-1], stacklevel=4)
+
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The rows of the function."""
         return activations.lower(b, self.activation, inputs[0])
@@ -139,12 +144,13 @@ class Softmax(Layer):
         self.axis = axis
 
     def check_input_shape(self, shape: Shape) -> None:
-        """``axis`` must be the last one."""
+        """``axis`` must be the last one; a softmax over one value is warned of."""
         super().check_input_shape(shape)
         if self.axis not in (-1, len(shape) - 1):
             raise ValueError(
                 f"`axis` of layer {self.name!r} must be -1, the last one, got axis={self.axis!r} for the input shape {shape}"
             )
+        activations.warn_of_one_class(activations.softmax, shape[-1], stacklevel=4)
 
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The rows of softmax."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fastnn.errors import unknown
+from fastnn.errors import not_one_of, refuse_overrides, unknown
 from fastnn.losses import functions
 from fastnn.losses.base import Loss
 from fastnn.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -42,7 +42,9 @@ def get(identifier: Any) -> Any:
     Raises
     ------
     ValueError
-        For a name that is not known, and for a function or class of your own, which are not supported yet.
+        For a name that is not known, and for a function of your own, which is not supported yet.
+    TypeError
+        For a loss of a class of your own whose ``call`` would be ignored.
 
     Examples
     --------
@@ -57,13 +59,12 @@ def get(identifier: Any) -> Any:
         identifier = _BY_NAME[identifier]
     if isinstance(identifier, type) and issubclass(identifier, Loss):
         identifier = identifier()
-    if identifier is None or isinstance(identifier, Loss) or _function_of(identifier) in CLASS_OF:
-        return identifier
-    name = getattr(identifier, "__name__", repr(identifier))
-    raise ValueError(
-        f"Could not interpret loss identifier: {name!r}. A loss is one of fastnn.losses, by name or as an object; functions of "
-        "your own are not supported yet"
-    )
+    if isinstance(identifier, Loss):
+        advice = "Losses of your own are not supported yet: use those of fastnn.losses"
+        refuse_overrides(type(identifier), ("call", "__call__"), advice, ("instruction", "lower"))
+    elif identifier is not None and _function_of(identifier) not in CLASS_OF:
+        raise not_one_of("loss", identifier, _BY_NAME)
+    return identifier
 
 
 def _function_of(identifier: Any) -> Any:

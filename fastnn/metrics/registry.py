@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from fastnn import losses
-from fastnn.errors import unknown
+from fastnn.errors import not_one_of, refuse_overrides, unknown
 from fastnn.losses.registry import CLASS_OF, as_loss, classification_kind
 from fastnn.metrics import accuracy
 from fastnn.metrics import losses as loss_metrics
@@ -61,6 +61,8 @@ def get(identifier: Any) -> Any:
     ValueError
         For a name that is not known, and for a function of your own, which is not supported yet. ``"accuracy"`` is known to
         ``compile`` alone, because it depends on shapes.
+    TypeError
+        For a metric of a class of your own whose ``update_state`` or ``result`` would be ignored.
 
     Examples
     --------
@@ -75,15 +77,16 @@ def get(identifier: Any) -> Any:
         return _BY_NAME[identifier]()
     if isinstance(identifier, type) and issubclass(identifier, Metric | losses.Loss):
         identifier = identifier()
-    if identifier is None or isinstance(identifier, Metric | losses.Loss):
+    if isinstance(identifier, Metric):
+        advice = "Metrics of your own are not supported yet in compile: use those of fastnn.metrics, or a callback"
+        refuse_overrides(type(identifier), ("update_state", "result", "values", "__call__"), advice)
+    if isinstance(identifier, losses.Loss):
+        return losses.get(identifier)
+    if identifier is None or isinstance(identifier, Metric):
         return identifier
     function = identifier.func if isinstance(identifier, partial) else identifier
     if not callable(function) or (function not in _ACCURACIES and function not in CLASS_OF):
-        name = getattr(identifier, "__name__", repr(identifier))
-        raise ValueError(
-            f"Could not interpret metric identifier: {name!r}. A metric is one of fastnn.metrics or fastnn.losses, by name or as "
-            "an object; functions of your own are not supported yet"
-        )
+        raise not_one_of("metric", identifier, (*_BY_SHAPE, *_BY_NAME))
     return identifier
 
 

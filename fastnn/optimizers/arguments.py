@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from typing import Any
 from warnings import warn
 
 import numpy as np
+
+from fastnn.errors import meant
 
 NOT_YET: dict[str, Any] = {
     "weight_decay": None,
@@ -23,17 +26,17 @@ NOT_YET: dict[str, Any] = {
 """Keras's arguments that no optimizer supports yet, with the values that do nothing."""
 
 
-def check_arguments(owner: str, kwargs: dict[str, Any]) -> None:
+def check_arguments(owner: type, kwargs: dict[str, Any]) -> None:
     """Refuse arguments that are unknown, and those of Keras that are not supported yet."""
     if kwargs.pop("decay", None) is not None:
         warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=4)
     unknown = {name: value for name, value in kwargs.items() if name not in NOT_YET}
     if unknown:
-        hint = ". Write learning_rate= instead of lr=" if "lr" in unknown else ""
-        raise ValueError(f"Argument(s) not recognized: {unknown}{hint}")
+        known = [*inspect.signature(owner).parameters, *NOT_YET]
+        raise ValueError(f"Argument(s) not recognized: {unknown}{meant(unknown, known)}")
     for name, value in kwargs.items():
         if value not in (None, False) and value != NOT_YET[name]:
-            raise ValueError(f"argument `{name}` of {owner} is not supported yet, got {value!r}: leave it out")
+            raise ValueError(f"argument `{name}` of {owner.__name__} is not supported yet, got {value!r}: leave it out")
 
 
 def checked_rate(value: Any) -> float:

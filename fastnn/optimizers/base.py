@@ -10,6 +10,7 @@ import numpy as np
 from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, ITERATIONS, RATES
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.errors import refuse_overrides
 from fastnn.memory import aligned
 from fastnn.naming import snake_case, unique_name
 from fastnn.optimizers.arguments import NOT_YET, check_arguments, checked_rate
@@ -50,6 +51,8 @@ class Optimizer:
     ------
     ValueError
         For an argument that is unknown or not supported yet.
+    TypeError
+        For a class of your own that overrides ``update_step``.
     """
 
     op: str
@@ -58,7 +61,9 @@ class Optimizer:
     slots: NDArray[np.uint8]
 
     def __init__(self, learning_rate: float, name: str | None = None, **kwargs: Any) -> None:
-        check_arguments(type(self).__name__, kwargs)
+        advice = "Optimizers of your own are not supported yet: use those of fastnn.optimizers"
+        refuse_overrides(type(self), ("update_step", "apply", "apply_gradients"), advice, ())
+        check_arguments(type(self), kwargs)
         self.learning_rate = learning_rate
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.iterations = 0

@@ -271,6 +271,20 @@ def test_a_layer_with_call_and_lower_is_fine():
     assert Doubled(3).units == 3
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dense(1, activation="softmax"),
+        lambda: Activation("softmax")(Input((1,))),
+        lambda: Softmax()(Input((4, 1))),
+    ],
+)
+def test_a_softmax_over_one_value_is_warned_of_where_it_is_written(make):
+    with pytest.warns(UserWarning, match="always gives 1: .* activation='sigmoid'") as caught:
+        make()
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_an_initializer_that_returns_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"initializer of d/kernel returned an array of shape \(1,\), expected \(3, 2\)"):
         Dense(2, kernel_initializer=lambda shape, dtype=None: np.ones(1), name="d").build((None, 3))

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastnn import Input, Sequential, losses
+from fastnn import Input, Sequential, losses, metrics
 from fastnn.layers import Activation, Dense
 
 P = np.array([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4]])
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused(function, y_true, y_pred, text):
         (lambda: losses.get("rmse"), "root_mean_squared_error"),
         (lambda: losses.get("mean_square_error"), "Did you mean 'mean_squared_error'"),
         (lambda: losses.get("crossentropy"), "Could not interpret loss identifier"),
-        (lambda: losses.get(lambda y, p: p), "functions of your own are not supported yet"),
+        (lambda: losses.get(lambda y, p: p), "functions and classes of your own are not supported yet"),
         (lambda: losses.get(3), "Could not interpret loss identifier"),
         (lambda: losses.resolve(losses.MeanSquaredError(None), (None, 1), (None, 1)), "reduction='none'"),
     ],
@@ -202,12 +202,34 @@ def test_a_loss_of_ones_own_is_refused_when_it_is_compiled():
 
     assert float(Mine()([[1.0, 2.0]], np.zeros((1, 2)))) == 2.0
     model = Sequential([Input((2,)), Dense(2)])
-    model.compile("sgd", Mine(), device="reference")
-    with pytest.raises(TypeError, match="losses of your own are not supported yet"):
-        model.fit(np.eye(2), np.eye(2), verbose=0)
+    for loss in (Mine(), Mine, [Mine()]):
+        with pytest.raises(TypeError, match=r"class Mine defines call\(\), .* Losses of your own are not supported yet"):
+            model.compile("sgd", loss)
+        with pytest.raises(TypeError, match=r"class Mine defines call\(\), .* Losses of your own are not supported yet"):
+            model.compile("sgd", "mse", metrics=[loss])
+
+
+def test_a_loss_that_overrides_what_is_compiled_too_is_not_refused():
+    class Twice(losses.MeanAbsoluteError):
+        def call(self, y_true, y_pred):
+            return 2 * super().call(y_true, y_pred)
+
+        def lower(self, b, output, target, weight=None, scale=None, gradient=False):
+            return super().lower(b, output, target, weight, scale, gradient)
+
+    assert isinstance(losses.get(Twice), Twice)
+
+
+def test_a_function_of_ones_own_is_refused_first_of_all_and_then_the_names_follow():
+    def my_loss(y_true, y_pred):
+        return y_pred
+
+    for get, kind in ((losses.get, "loss"), (metrics.get, "metric")):
+        with pytest.raises(ValueError, match=rf"^{kind} 'my_loss': functions and .* not supported yet\. Use one of '"):
+            get(my_loss)
 
 
 @pytest.mark.parametrize("label", [2**31, 2**32 + 1, -(2**31)])
 def test_a_label_to_ignore_beyond_32_bits_is_refused(label):
-    with pytest.raises(ValueError, match="ignore_class=.* is no label"):
+    with pytest.raises(ValueError, match=r"ignore_class=.* is no label"):
         SPARSE(ignore_class=label)

@@ -113,7 +113,7 @@ def test_losses_and_functions_are_metrics(identifier, name, direction):
     [
         (lambda: metrics.get("acuracy"), "Did you mean 'accuracy'"),
         (lambda: metrics.get("rmse"), "root_mean_squared_error"),
-        (lambda: metrics.get(lambda y, p: p), "functions of your own are not supported yet"),
+        (lambda: metrics.get(lambda y, p: p), "functions and classes of your own are not supported yet"),
         (lambda: metrics.resolve(metrics.Mean(), (None, 1), (None, 1)), "takes no y_true and y_pred"),
         (lambda: metrics.SparseCategoricalCrossentropy(ignore_class=1), "cannot be a metric"),
         (lambda: metrics.BinaryAccuracy()([[1.0, 0.0]], [[1.0]]), "must have the same shape"),
@@ -160,3 +160,11 @@ def test_binary_accuracy_of_a_sigmoid_output_is_that_of_its_predictions(threshol
     expected = metrics.BinaryAccuracy(threshold=threshold)(y, model.predict(x, verbose=0))
     assert got == pytest.approx(float(expected))
     assert "sigmoid" not in [row.op for row in model._runtime.program("test", False).rows]
+
+
+@pytest.mark.parametrize("name", ["update_state", "result", "values"])
+def test_a_metric_whose_override_would_be_ignored_is_refused_by_compile(name):
+    own = type("Own", (metrics.MeanSquaredError,), {name: lambda self, *arguments: 7.0})
+    model = Sequential([Input((1,)), Dense(1)])
+    with pytest.raises(TypeError, match=rf"class Own defines {name}\(\), .* Metrics of your own are not supported yet in compile"):
+        model.compile("sgd", "mse", metrics=[own()])

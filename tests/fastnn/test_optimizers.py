@@ -251,3 +251,25 @@ def test_a_missing_gradient_warns_and_leaves_its_variable():
     with pytest.warns(UserWarning, match=r"no gradients for the variables \['other'\]"):
         optimizers.SGD(0.5).apply([[1.0], None], [one, other])
     assert (one.numpy()[0], other.numpy()[0]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize("name", ["update_step", "apply", "apply_gradients"])
+@pytest.mark.parametrize("base", [optimizers.Adam, optimizers.SGD])
+def test_a_class_whose_update_would_be_ignored_is_refused(base, name):
+    own = type("Own", (base,), {name: lambda self, *arguments: None})
+    with pytest.raises(TypeError, match=rf"class Own defines {name}\(\), .* Optimizers of your own are not supported yet"):
+        own()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("beta1", "Did you mean 'beta_1'"),
+        ("lr", "Write learning_rate= instead of lr="),
+        ("clip_norm", "Did you mean 'clipnorm'"),
+        ("zzz", "}$"),
+    ],
+)
+def test_arguments_by_another_name_come_with_the_right_one(name, text):
+    with pytest.raises(ValueError, match=rf"Argument\(s\) not recognized: .*{text}"):
+        optimizers.Adam(**{name: 0.9})

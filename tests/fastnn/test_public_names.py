@@ -3,6 +3,8 @@
 import ast
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,26 @@ def test_a_module_has_keras_names_with_docstrings(module, names):
     for name in names.split():
         found = getattr(getattr(fastnn, module), name)
         assert inspect.getdoc(found), f"fastnn.{module}.{name} has no docstring"
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", ["layers", "activations", "optimizers"])
+def test_readme_lists_what_there_is(row):
+    (cells,) = re.findall(rf"^\| {row} \| (.*) \|$", README, re.MULTILINE)
+    names = re.findall(r"`(\w+)`", cells)
+    assert len(names) >= 4
+    assert set(names) <= set(getattr(fastnn, row).__all__)
+
+
+def test_readme_says_of_nothing_that_is_there_that_it_is_not():
+    section = README.split("### Not there yet")[1].split("\n## ")[0]
+    there = {name for module in fastnn.__all__ if module.islower() for name in getattr(getattr(fastnn, module), "__all__", ())}
+    names = set(re.findall(r"`(\w+)`", section)) - {"Model", "call", "fit", "pickle"}
+    assert len(names) >= 12
+    assert not there.intersection(names)
+    assert not [name for name in names if hasattr(fastnn.Model, name)]
 
 
 @pytest.mark.parametrize("name", ["Sequential", "Model", "Input"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from fastnn_kernels.instructions import DTYPES
 from numpy.typing import NDArray
 
 from fastnn.program import BATCH, SAMPLES, SCRATCH, Operand, Program, Size, Symbol
@@ -14,8 +15,6 @@ ALIGNMENT = 64
 
 CAPACITY_STEP = 16
 """Batch capacities are rounded up to this, so that (bytes per sample) * capacity is a multiple of `ALIGNMENT`."""
-
-_DTYPES = {"f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8}
 
 
 def aligned(size: int) -> NDArray[np.uint8]:
@@ -79,7 +78,7 @@ class Memory:
 
     def dtype(self, operand: Operand) -> np.dtype:
         """The NumPy dtype of ``operand``."""
-        return np.dtype(self.program.dtype if operand.dtype == "f" else _DTYPES[operand.dtype])
+        return np.dtype(self.program.dtype if operand.dtype == "f" else DTYPES[operand.dtype])
 
     def base(self, operand: Operand) -> tuple[NDArray | None, int]:
         """The array that holds ``operand`` and the byte at which it starts; ``(None, 0)`` for an input that was not given."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from fastnn_kernels.instructions import INSTRUCTIONS, Instruction, OperandSpec
+import numpy as np
+from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
 
 SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "scratch")
 """Where operands live; what an operand's ``offset`` means in each:
@@ -28,7 +29,10 @@ scratch    a kernel's private working memory      0
 ========== ====================================== =========================================
 """
 
-ITEM_BYTES = {"f8": 8, "i4": 4, "i8": 8, "u1": 1}
+
+def item_bytes(dtype: str, own: str) -> int:
+    """Bytes of one element of a contract line's ``dtype`` in a program whose own dtype is ``own``."""
+    return np.dtype(own if dtype == "f" else DTYPES[dtype]).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class Program:
     @property
     def item_bytes(self) -> int:
         """Bytes of one element of the program's own dtype."""
-        return 4 if self.dtype == "float32" else 8
+        return item_bytes("f", self.dtype)
 
     def input_index(self, name: str) -> int:
         """Index of the input slot called ``name``; KeyError when the program does not use it."""
@@ -142,8 +146,9 @@ class Program:
 
     def operand_bytes(self, operand: Operand) -> int:
         """Size of ``operand`` in bytes; for ``activations`` per sample."""
-        item = self.item_bytes if operand.dtype == "f" else ITEM_BYTES[operand.dtype]
-        return item * math.prod(size.multiple if isinstance(size, Symbol) else size for size in operand.shape)
+        return item_bytes(operand.dtype, self.dtype) * math.prod(
+            size.multiple if isinstance(size, Symbol) else size for size in operand.shape
+        )
 
     def disassemble(self) -> str:
         """The program as text: one line a row, ``|`` where the workers meet first.

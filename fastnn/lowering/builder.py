@@ -10,7 +10,7 @@ from typing import final
 from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, RATES
 
 from fastnn.lowering import passes
-from fastnn.program import BATCH, ITEM_BYTES, SAMPLES, SCRATCH, InputSlot, Operand, Program, Row, Symbol, WeightSlot
+from fastnn.program import BATCH, SAMPLES, SCRATCH, InputSlot, Operand, Program, Row, Symbol, WeightSlot, item_bytes
 from fastnn.variables import Layout, Variable
 
 CONTROL = Operand("control", 0, (CONTROL_WORDS,), "i8")
@@ -94,8 +94,7 @@ class Builder:
 
     def tensor(self, shape: Sequence[int], dtype: str = "f", *, trained: bool = False) -> Tensor:
         """A new tensor with a buffer of its own."""
-        item = ITEM_BYTES.get(dtype, 4 if self.dtype == "float32" else 8)
-        self._buffers.append(item * math.prod(shape))
+        self._buffers.append(item_bytes(dtype, self.dtype) * math.prod(shape))
         return Tensor(len(self._buffers) - 1, tuple(shape), dtype, trained and self.training)
 
     def input(self, name: str, shape: Sequence[int], dtype: str = "f") -> Tensor:

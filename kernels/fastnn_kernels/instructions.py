@@ -22,14 +22,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
+"""The dtypes of a contract line by NumPy's names; ``f`` is the program's own."""
+
 ROW_WORDS = 32
 """Length of one row of a bound table, in 8-byte words."""
 
-ROW_ADDRESS, ROW_FLAGS, ROW_OPERANDS = 0, 1, 2
-"""Word 0 is the adapter's address, word 1 the flags; operand addresses, dimensions and attributes follow."""
+ROW_FLAGS, ROW_OPERANDS = 1, 2
+"""Word 0 of a row is the adapter's address, word 1 the flags; operand addresses, dimensions and attributes follow."""
 
 FLAG_BARRIER, FLAG_STATUS = 1, 2
 """All workers meet before the row; the run may stop after the row, when it left a status in ``control``."""
+
+BARRIER_WORDS = 16
+BARRIER_BEGAN, BARRIER_STOP = 1, 8
+NEVER = -1
+"""Where workers meet: int64 words that begin with the arrivals counted so far; the count at which this run began; and, on a cache
+line of its own, the position at which worker 0 decided to stop."""
 
 CONTROL_WORDS = 8
 STEP, POSITION, NEXT_POSITION, ITERATIONS, STATUS = range(5)
@@ -42,6 +51,9 @@ RATES = 4
 LEARNING_RATE, ADAM_RATE = 0, 1
 """Words of the float64 vector ``rates`` that ``next_update`` fills: this step's learning rate, and Adam's
 ``learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)``."""
+
+EPSILON = 1e-7
+"""Keras's ``backend.epsilon()``: losses keep probabilities this far from 0 and 1."""
 
 REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
 """How ``loss_scale`` makes one number of a batch of losses: their sum, divided by the rows that count, or by the sum of weights."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.cpu.execute import execute
+from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_WEIGHTED_MEAN
 from numpy.typing import NDArray
 
 from tests.kernels.case import Case, assert_close, expected, guards_intact
@@ -16,8 +17,6 @@ WORKERS = (1, 2, 3, 7)
 
 def run(case: Case, operands: dict[str, NDArray | None], dtype: str, workers: int) -> None:
     """Run the case on the cpu target."""
-    from fastnn_kernels.cpu.execute import execute
-
     given = {name: array for name, array in operands.items() if name != "scratch"}
     execute(case.op, given, case.all_attributes(), dtype=dtype, workers=workers)
 
@@ -62,3 +61,15 @@ def test_poison_is_not_a_number() -> None:
     """An output that a kernel leaves out is noticed: it is NaN, or -1."""
     case = next(case for case in CASES if case.op == "relu")
     assert np.isnan(case.operands("float32")["out"]).all()
+
+
+def test_sums_of_totals_run_in_the_order_of_the_rows():
+    """1e16 + 1 is 1e16: what is added between the large numbers is lost, what comes after the second one is not."""
+    value = np.array([1e16, *[1.0] * 63, -1e16, *[1.0] * 63])
+    total = np.zeros(2)
+    execute("accumulate_mean", {"value": value, "total": total}, {}, dtype="float64")
+    assert total.tolist() == [63.0, 128.0]
+    scale = np.zeros(1)
+    attributes = {"rows": 128, "reduction": REDUCTION_WEIGHTED_MEAN, "factor": 63.0, "ignore_class": NO_CLASS}
+    execute("loss_scale", {"weight": value, "scale": scale}, attributes, dtype="float64")
+    assert scale.tolist() == [1.0]

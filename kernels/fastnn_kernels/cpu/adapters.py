@@ -6,11 +6,9 @@ no operand of the program's dtype), or the ``interpreter``.
 
 from __future__ import annotations
 
-from fastnn_kernels.instructions import INSTRUCTIONS, ROW_OPERANDS, Instruction, OperandSpec
+from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, ROW_OPERANDS, Instruction, OperandSpec
 
 INTERPRETER = "interpreter"
-
-_DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
 
 
 def unit_name(op: str, dtype: str) -> str:
@@ -35,7 +33,7 @@ def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> 
     shape = [str(size) if isinstance(size, int) else f"load_int(row + {8 * words[size]})" for size in spec.shape]
     if spec.optional:
         shape[0] = f"({shape[0]} if {address} != 0 else 0)"
-    return f"array_{dtype if spec.dtype == 'f' else _DTYPES[spec.dtype]}({address}, ({', '.join(shape)},))"
+    return f"array_{dtype if spec.dtype == 'f' else DTYPES[spec.dtype]}({address}, ({', '.join(shape)},))"
 
 
 def adapter_source(instruction: Instruction, dtype: str) -> str:

@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, Instruction
+from fastnn_kernels.instructions import DTYPES, FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, Instruction
 
 CACHE_LINE = 64
-
-DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
 
 
 def execute(

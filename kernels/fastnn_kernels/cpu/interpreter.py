@@ -1,7 +1,6 @@
 """The interpreter: every worker runs the same rows; one indirect call a row.
 
-``barrier`` is the address of 16 int64 words: the arrivals counted so far, the count at which this run began, and, on
-a cache line of its own, the position at which worker 0 decided to stop. Worker 0 leaves it ready for the next run.
+``barrier`` is the address of `BARRIER_WORDS` words. Worker 0 leaves them ready for the next run.
 """
 
 from __future__ import annotations
@@ -17,12 +16,18 @@ from fastnn_kernels.cpu.intrinsics import (
     store_int,
 )
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_FLAGS, ROW_WORDS
+from fastnn_kernels.instructions import (
+    BARRIER_BEGAN,
+    BARRIER_STOP,
+    FLAG_BARRIER,
+    FLAG_STATUS,
+    NEVER,
+    ROW_FLAGS,
+    ROW_WORDS,
+)
 
-BEGAN, STOP = 8, 64
+BEGAN, STOP = 8 * BARRIER_BEGAN, 8 * BARRIER_STOP
 """Bytes from the barrier's start to its words."""
-
-NEVER = -1
 
 ROW_BYTES = 8 * ROW_WORDS
 FLAGS = 8 * ROW_FLAGS

@@ -9,26 +9,32 @@ import numpy as np
 
 from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
-from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
 from fastnn_kernels.cpu.vector_math import exp, log, log1p, maximum, multiply_add, select, sigmoid
-from fastnn_kernels.instructions import REDUCTION_MEAN, REDUCTION_SUM
-
-EPSILON = 1e-7
-"""Keras's ``backend.epsilon()``: probabilities are kept this far from 0 and 1."""
+from fastnn_kernels.instructions import EPSILON, REDUCTION_MEAN, REDUCTION_SUM
 
 
 @kernel
 def loss_scale(weight, labels, scale, rows, reduction, factor, ignore_class, worker, workers):
     """The divisor is summed in float64; 0 makes a scale of 0."""
-    weighted = weight.size != 0 and reduction != REDUCTION_MEAN
-    divisor = 0.0
+    divisor = 1.0
+    if reduction != REDUCTION_SUM:
+        weighted = weight.size != 0 and reduction != REDUCTION_MEAN
+        divisor = sum_of_counted(weight, labels, rows, weighted, ignore_class)
+    scale[0] = factor / divisor if divisor != 0.0 else 0.0
+
+
+@ordered_kernel
+def sum_of_counted(weight, labels, rows, weighted, ignore_class):
+    """Sum of the weights, or of ones, of the rows whose label is not ``ignore_class``."""
+    if labels.size == 0 and not weighted:
+        return float(rows)
+    total = 0.0
     for m in range(rows):
         if labels.size == 0 or labels[m] != ignore_class:
-            divisor += weight[m] if weighted else 1.0
-    if reduction == REDUCTION_SUM:
-        divisor = 1.0
-    scale[0] = factor / divisor if divisor != 0.0 else 0.0
+            total += weight[m] if weighted else 1.0
+    return total
 
 
 @kernel

@@ -21,9 +21,17 @@ OPTIONS: dict[str, Any] = {
 ``_nrt=False``: whatever allocates, or is a helper that returns an array, is an error at compilation; no references are counted."""
 
 
+ORDERED_OPTIONS = {**OPTIONS, "fastmath": set(FAST_MATH - {"reassoc"})}
+
+
 def kernel(function: Callable[..., Any]) -> Kernel:
     """Compile ``function`` on first use; for kernels and the functions that they call."""
     return Kernel(function, OPTIONS)
+
+
+def ordered_kernel(function: Callable[..., Any]) -> Kernel:
+    """A `kernel` that adds in the order written: the same bits for any width of vectors."""
+    return Kernel(function, ORDERED_OPTIONS)
 
 
 def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[Callable[..., Any]], Kernel]:

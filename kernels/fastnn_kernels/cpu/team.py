@@ -17,12 +17,10 @@ import numpy as np
 from fastnn_kernels import system
 from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.adapters import INTERPRETER
+from fastnn_kernels.instructions import BARRIER_STOP, BARRIER_WORDS, NEVER
 
 SPINS = 2000
 """Turns of a waiting worker before it lets other threads run, when every worker has a core; without, it yields at once."""
-
-BARRIER_WORDS, STOP_WORD, NEVER = 16, 8, -1
-"""The barrier's int64 words, see `interpreter`; two cache lines."""
 
 
 @cache
@@ -46,7 +44,7 @@ class Team:
         words = np.zeros(BARRIER_WORDS + 8, np.int64)
         start = -words.ctypes.data // 8 % 8
         self.barrier = words[start : start + BARRIER_WORDS]
-        self.barrier[STOP_WORD] = NEVER
+        self.barrier[BARRIER_STOP] = NEVER
         self.locks: list[Any] = []
         self.threads: list[threading.Thread] = []
         self.task: tuple[Callable[..., int], tuple[int, ...], int] | None = None
@@ -104,7 +102,7 @@ def run(table: int, rows: int, steps: int, *, first_row: int = 0, status: int = 
     """
     function = interpreter_function()
     if workers > 1 and not _team_lock.locked():
-        with _team_lock:
+        with _team_lock:  # a caller who loses the race here waits; Ctrl-C between acquire() and try would leave it locked for ever
             workers = _team.grow(workers)
             yielding, cores = _system()
             spins = SPINS if workers <= cores else 0

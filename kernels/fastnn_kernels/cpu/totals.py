@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.instructions import STATUS, STATUS_NON_FINITE_LOSS
 
 
-@kernel
+@ordered_kernel
 def weighted_sum(value, weight):
     """``(sum(weight * value), sum(weight))`` in float64; without weights every weight is 1."""
     total = 0.0

@@ -9,14 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.instructions import REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN
+from fastnn_kernels.instructions import EPSILON, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN
 from fastnn_kernels.reference.activations import log_softmax_of, sigmoid_of
 from fastnn_kernels.reference.storage import Array, float64, store
 
 Labels = NDArray[np.int32]
-
-EPSILON = 1e-7
-"""Keras's ``backend.epsilon()``: probabilities are kept this far from 0 and 1."""
 
 
 def loss_scale(

@@ -59,7 +59,10 @@ class Memory:
         sizes["activations"] = sizes.get("activations", 0) * self.capacity
         sizes["scratch"] = scratch * program.item_bytes
         self.segments = {name: aligned(size) for name, size in sizes.items() if name not in (shared or {})}
-        self.segments.update(shared or {})
+        for name, segment in (shared or {}).items():
+            if segment.nbytes < program.bytes[name]:
+                raise ValueError(f"segment {name!r} has {segment.nbytes} bytes, the program needs {program.bytes[name]}")
+            self.segments[name] = segment
 
     def size(self, size: Size, batch: int, operand: Operand | None = None) -> int:
         """A size with its symbols replaced: the batch, the samples of ``operand``'s array, the scratch length."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.instructions import ITERATIONS, NEXT_POSITION, STATUS, STEP
+from fastnn_kernels.instructions import CONTROL_WORDS, ITERATIONS, NEXT_POSITION, STATUS, STEP
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Engine, Stop
@@ -42,9 +42,17 @@ class Session:
         self.engine, self.program, self.batch = engine, program, batch
         scratch = engine.scratch_elements(program)
         self.memory = Memory(program, batch, weights, scratch=scratch, shared=shared)
-        self.control = self.memory.segments["control"][:64].view(np.int64)
+        self.control = self.memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         self._totals = self.memory.segments["totals"].view(np.float64).reshape(-1, 2)
         self._places = {slot.name: place for place, slot in enumerate(program.inputs)}
+        self._required = sorted(
+            {
+                operand.offset
+                for row in program.rows
+                for spec, operand, _, _ in row.accesses()
+                if operand.segment == "inputs" and not spec.optional
+            }
+        )
         self._no_inputs = (None,) * len(program.inputs)
         self._bound: dict[int, Any] = {}
         self._stale: set[int] = set()
@@ -63,12 +71,15 @@ class Session:
         """Let go of the caller's arrays; `set_inputs` comes before the next run."""
         self.memory.inputs[:] = self._no_inputs
 
-    def start(self, samples: int, *, keep_totals: bool = False) -> None:
-        """Go back to the first of ``samples`` samples."""
+    def start(self, samples: int) -> None:
+        """Go back to the first of ``samples`` samples, totals at zero."""
         self.samples, self.step, self._stop = samples, 0, None
         self.control[STEP], self.control[NEXT_POSITION], self.control[STATUS] = -1, 0, 0
-        if not keep_totals:
-            self._totals[...] = 0.0
+        self.clear_totals()
+
+    def clear_totals(self) -> None:
+        """Begin the sums of losses and metrics anew."""
+        self._totals[...] = 0.0
 
     @property
     def steps(self) -> int:
@@ -123,12 +134,21 @@ class Session:
 
     def _bind(self, batch: int) -> Any:
         bound = self._bound.get(batch)
+        if bound is None or batch in self._stale:
+            self._check_inputs()
         if bound is None:
             bound = self._bound[batch] = self.engine.bind(self.program, self.memory, batch)
         elif batch in self._stale:
             self.engine.rebind_inputs(bound)
         self._stale.discard(batch)
         return bound
+
+    def _check_inputs(self) -> None:
+        for place in self._required:
+            if self.memory.inputs[place] is None:
+                raise ValueError(
+                    f"the {self.program.kind} program needs the input {self.program.inputs[place].name!r}: set_inputs first"
+                )
 
     def totals(self) -> dict[str, tuple[float, float]]:
         """``{name: (sum, count)}`` since `start`."""

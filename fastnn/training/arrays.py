@@ -14,7 +14,7 @@ CHUNK = 1 << 16
 """Rows looked at together when a value that is not finite is searched for."""
 
 _ADVICE = {
-    "U": "Turn text into numbers first, for example with pandas.get_dummies or, for text that holds numbers, {name}.astype(float).",
+    "U": "Turn text into numbers first, for example with pandas.get_dummies.",
     "O": "Give every column a number type: {name}.astype(float), or pandas.to_numeric; drop or encode columns of text.",
     "M": "Turn dates into numbers first, for example days since the first one.",
     "c": "Split complex numbers into real and imaginary columns.",
@@ -73,8 +73,8 @@ def _from_frame(value: Any, name: str) -> NDArray[Any]:
     for place, dtype in enumerate(dtypes):
         if getattr(dtype, "kind", "O") not in NUMERIC:
             where = name if columns is None else f"column {columns[place]!r} of {name}"
-            advice = NAME_LABELS if name.startswith("y") else _ADVICE["O"]
-            raise ValueError(f"{where} is of type {dtype}, not numbers. {advice.format(name=name)}")
+            advice = _advice(array if columns is None else array[:, place], name, "O")
+            raise ValueError(f"{where} is of type {dtype}, not numbers. {advice}")
     return value.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -82,10 +82,20 @@ def _dtype_error(array: NDArray[Any], name: str) -> str:
     kind = {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
     shown = f"{name} has dtype {array.dtype}, not numbers"
     if array.size:
-        shown += f" (its first entry is {array.flat[0]!r})"
-    text = kind == "U" or (kind == "O" and array.size and isinstance(array.flat[0], str))
-    advice = NAME_LABELS if text and name.startswith("y") else _ADVICE.get(kind, _ADVICE["O"])
-    return f"{shown}. {advice.format(name=name)}"
+        first = array.flat[0]
+        shown += f" (its first entry is {(str(first) if isinstance(first, str) else first)!r})"
+    return f"{shown}. {_advice(array, name, kind)}"
+
+
+def _advice(array: NDArray[Any], name: str, kind: str) -> str:
+    """What to do with an ``array`` that does not hold numbers."""
+    if not array.size or not isinstance(array.flat[0], str | bytes):
+        return _ADVICE.get(kind, _ADVICE["O"]).format(name=name)
+    try:
+        array.astype(np.float64)
+    except (TypeError, ValueError):
+        return (NAME_LABELS if name.startswith("y") else _ADVICE[kind]).format(name=name)
+    return f"It holds numbers as text: write {name}.astype(float)"
 
 
 def cast(array: NDArray[Any], dtype: str) -> NDArray[Any]:

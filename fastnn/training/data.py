@@ -36,13 +36,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class Target:
-    """What an output's loss and metrics need of y: ``shape`` is one sample's output."""
+    """What an output's loss and metrics need of y.
+
+    ``shape`` is one sample's output; ``labels`` and ``dense`` say which loss or metric takes class numbers and which one values of
+    the output's own shape, such as ``"loss 'mean_squared_error'"``, None where there is none.
+    """
 
     name: str
     shape: tuple[int, ...]
-    labels: bool
-    dense: bool
-    loss: str
+    labels: str | None
+    dense: str | None
     ignore_class: int | None = None
     probabilities: bool = False
 
@@ -134,9 +137,22 @@ def labels(array: NDArray[Any], target: Target) -> NDArray[np.int32]:
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
+_FLATTEN = (
+    "Dense acts on the last axis of each sample: for one prediction a sample put a Flatten() layer after the input, or "
+    "reshape x to (N, features)"
+)
+
+
+def _lacks_flatten(array: NDArray[Any], target: Target) -> bool:
+    """Whether y has one label or row a sample where the output still has several axes."""
+    return len(target.shape) > 1 and array.shape[1:] in ((), (1,), target.shape[-1:])
+
+
 def _labels_shape_error(array: NDArray[Any], target: Target) -> str:
     name, count = target.name, target.classes
-    text = f"{name} has shape {array.shape}, {target.loss} takes one class number per row, shape {_batch(target.shape[:-1])}"
+    text = f"{name} has shape {array.shape}, {target.labels} takes one class number per row, shape {_batch(target.shape[:-1])}"
+    if _lacks_flatten(array, target):
+        return f"{text}. {_FLATTEN}"
     if array.shape[1:] == target.shape:
         return (
             f"{text}. {name} looks like one-hot rows: write loss='categorical_crossentropy' (metrics likewise), "
@@ -154,7 +170,7 @@ def _check_whole(array: NDArray[Any], target: Target) -> None:
     if not whole.all():
         place = tuple(map(int, np.argwhere(~whole)[0]))
         raise ValueError(
-            f"{target.name} holds {array[place]} in row {place[0]}; {target.loss} takes whole class numbers from 0 to "
+            f"{target.name} holds {array[place]} in row {place[0]}; {target.labels} takes whole class numbers from 0 to "
             f"{target.classes - 1}. {NAME_LABELS.format(name=target.name)}; for a number to be predicted, rather than a class, "
             "write loss='mse' and a last layer Dense(1)"
         )
@@ -198,10 +214,12 @@ def _batch(shape: Sequence[int]) -> str:
 def _dense_shape_error(array: NDArray[Any], target: Target) -> str:
     name, count = target.name, target.classes
     text = f"{name} has shape {array.shape}, the model's output has shape {_batch(target.shape)}"
+    if _lacks_flatten(array, target):
+        return f"{text}. {_FLATTEN}"
     is_flat = array.shape[1:] in (target.shape[:-1], (*target.shape[:-1], 1))
     if is_flat and target.probabilities:
         return (
-            f"{text}, and {target.loss} takes one number per output. For class numbers write "
+            f"{text}, and {target.dense} takes one number per output. For class numbers write "
             f"loss='sparse_categorical_crossentropy', or {name} = fastnn.utils.to_categorical({name}, {count})"
         )
     if len(target.shape) == 1 and array.ndim <= 2:
@@ -217,7 +235,7 @@ def _check_probabilities(array: NDArray[Any], target: Target) -> None:
     low, high = array.min(), array.max()
     if not (low < 0 or high > 1):  # NaN is reported elsewhere, or let pass
         return
-    text = f"{target.name} holds values from {low} to {high}; {target.loss} takes 0, 1 or probabilities between them"
+    text = f"{target.name} holds values from {low} to {high}; {target.dense} takes 0, 1 or probabilities between them"
     if target.classes == 1 and (low, high) == (1, 2):
         advice = f"Classes are counted from 0: write {target.name} - 1"
     elif (low, high) == (-1, 1):

@@ -57,7 +57,7 @@ class Loop:
         """Start an epoch, totals at zero, and a new pass where one is due; returns the epoch's steps."""
         session = self.session
         if self._resumes and session.step < session.steps:
-            session.memory.segments["totals"][...] = 0
+            session.clear_totals()
         else:
             session.start(self.samples.count)
         steps = min(self.steps, session.steps - session.step)

@@ -10,6 +10,7 @@ from fastnn.training import fit, prepare
 from fastnn.training.data import Samples
 from fastnn.training.predictor import Predictor
 from fastnn.training.runner import Runner
+from fastnn.training.runtime import Runtime
 from fastnn.training.spec import Resolved
 
 
@@ -42,21 +43,20 @@ class OneBatch(Runner):
         """
         prepare.require_compiled(self)
         with fit.exclusively(self):
-            _, resolved, samples = prepare.prepare(self, x, y, sample_weight, class_weight)
-            logs = self._one_batch("train", resolved, samples)
-        return self._values(resolved, logs, return_dict)
+            prepared = prepare.prepare(self, x, y, sample_weight, class_weight)
+            logs = self._one_batch("train", *prepared)
+        return self._values(prepared[1], logs, return_dict)
 
-    def _one_batch(self, kind: str, resolved: Resolved, samples: Samples) -> dict[str, float]:
-        with self._session(kind, prepare.capacity(samples.count), samples.weighted) as session:
+    def _one_batch(self, kind: str, runtime: Runtime, resolved: Resolved, samples: Samples) -> dict[str, float]:
+        with self._session(runtime, kind, prepare.capacity(samples.count), samples.weighted, resolved.heads) as session:
             fit.run_once(session, samples, self.optimizer if kind == "train" else None)
             return resolved.logs(session.totals())
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of the samples given, as one batch; see `evaluate`."""
         prepare.require_compiled(self)
-        _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
-        logs = self._one_batch("test", resolved, samples)
-        return self._values(resolved, logs, return_dict)
+        prepared = prepare.prepare(self, x, y, sample_weight, finite=False)
+        return self._values(prepared[1], self._one_batch("test", *prepared), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for the samples given; see `predict`."""
@@ -128,7 +128,8 @@ class OneBatch(Runner):
         (2.5, array([[5.]], dtype=float32), array([3.], dtype=float32))
         """
         prepare.require_compiled(self)
-        _, resolved, samples = prepare.prepare(self, x, y, sample_weight)
-        with self._session("gradients", prepare.capacity(samples.count), samples.weighted) as session:
+        runtime, resolved, samples = prepare.prepare(self, x, y, sample_weight)
+        rows = prepare.capacity(samples.count)
+        with self._session(runtime, "gradients", rows, samples.weighted, resolved.heads) as session:
             fit.run_once(session, samples)
             return resolved.logs(session.totals())["loss"], session.gradients()

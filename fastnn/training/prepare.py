@@ -34,9 +34,18 @@ def integer(name: str, value: Any, least: int) -> int:
     return number
 
 
-def batch_size_of(value: Any, name: str = "batch_size") -> int:
-    """The batch size, 32 for None."""
-    return DEFAULT_BATCH if value is None else integer(name, value, 1)
+def batch_size_of(value: Any, name: str = "batch_size", steps: int | None = None, count: int = 0) -> int:
+    """The batch size; for None what one pass over ``count`` samples in ``steps`` takes, as in Keras, or 32."""
+    if value is None:
+        return -(-count // steps) if steps and count else DEFAULT_BATCH
+    return integer(name, value, 1)
+
+
+def flag(name: str, value: Any) -> bool:
+    """``value`` as a bool; 0 and 1 count."""
+    if not isinstance(value, bool | int | np.bool_) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def verbosity(value: Any) -> int:
@@ -122,8 +131,8 @@ def prepare(
     for number, (array, target) in enumerate(zip(arrays_y, resolved.targets(names_y), strict=True)):
         slots |= target_slots(array, target, number, runtime.dtype, finite)
     if finite:
-        for value, array, name in zip(raw_x, slots.values(), names_x, strict=False):
-            check_finite(array, name, column_names(value))
+        for number, (value, name) in enumerate(zip(raw_x, names_x, strict=True)):
+            check_finite(slots[f"x{number}"], name, column_names(value))
     slots |= _weight_slots(runtime, model.output_names, sample_weight, class_weight, arrays_y, count)
     model._resolved = resolved
     return runtime, resolved, Samples(count, slots)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from fastnn.lowering.heads import Head
 from fastnn.tensor import Tensor
 from fastnn.training import prepare
 from fastnn.training.predict import GROUP, Slots, empty_outputs, forward
@@ -51,14 +53,12 @@ class Runner:
 
     # -- sessions and inputs ---------------------------------------------------------------------------------------------
 
-    def _session(self, kind: str, batch: int, weighted: bool = False) -> Loan:
+    def _session(self, runtime: Runtime, kind: str, batch: int, weighted: bool = False, heads: Sequence[Head] = ()) -> Loan:
         """A session of the model's program of ``kind``."""
-        runtime, optimizer = self._runtime, self.optimizer
-        assert runtime is not None
+        optimizer = self.optimizer
         if kind == "train" and optimizer is not None:
             runtime.attach(optimizer)
         if (kind, weighted) not in runtime.programs:
-            heads = self._resolved.heads if self._resolved is not None and kind != "predict" else []
             runtime.program(kind, weighted, heads, optimizer)
         return runtime.session(kind, batch, weighted)
 
@@ -83,7 +83,7 @@ class Runner:
     def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int) -> list[NDArray[Any]]:
         """The outputs for ``count`` samples, without hooks and in one go."""
         outputs = empty_outputs(runtime, count)
-        with self._session("predict", batch) as session:
+        with self._session(runtime, "predict", batch) as session:
             forward(session, slots, outputs, count)
         return outputs
 

@@ -91,6 +91,7 @@ class Runtime:
         self.output_shapes = [sample_shape(tensor) for tensor in graph.outputs]
         self.programs: dict[Key, Program] = {}
         self._slots: NDArray[Any] | None = None
+        self._recipe: tuple[Any, ...] = ()
         self._idle: dict[tuple[Key, int], list[Session]] = {}
 
     def fits(self, graph: Graph) -> bool:
@@ -129,10 +130,11 @@ class Runtime:
             return self.programs[kind, weighted]
 
     def attach(self, optimizer: Optimizer) -> None:
-        """Lay out the state of ``optimizer`` for the weights; what was made for another one, or another layout, is dropped."""
-        if self._slots is None or getattr(optimizer, "slots", None) is not self._slots:
-            optimizer.build(self.variables)
-            self._slots = optimizer.slots
+        """Lay out the state of ``optimizer`` for the weights; what was lowered for another one, or other arguments, is dropped."""
+        optimizer.build(self.variables)
+        recipe = (optimizer.op, optimizer.state, optimizer.attributes(), optimizer.betas)
+        if optimizer.slots is not self._slots or recipe != self._recipe:
+            self._slots, self._recipe = optimizer.slots, recipe
             self.forget("train")
 
     def forget(self, *kinds: str) -> None:

@@ -125,12 +125,12 @@ class Resolved:
 
 def _target(head: Head, shape: Shape, name: str) -> Target:
     parts: list[Loss | Metric] = [*([] if head.loss is None else [head.loss]), *head.metrics, *head.weighted_metrics]
-    kinds = {part.target for part in parts}
-    loss = head.loss or (parts[0] if parts else None)
-    text = "the output" if loss is None else f"{'loss' if head.loss else 'metric'} {loss.name!r}"
+    takers: dict[str, str] = {}
+    for part in parts:
+        takers.setdefault(part.target, f"{'loss' if part is head.loss else 'metric'} {part.name!r}")
     ignore_class = getattr(head.loss, "ignore_class", None)
     probabilities = isinstance(head.loss, BinaryCrossentropy | CategoricalCrossentropy)
-    return Target(name, shape, "labels" in kinds, "dense" in kinds, text, ignore_class, probabilities)
+    return Target(name, shape, takers.get("labels"), takers.get("dense"), ignore_class, probabilities)
 
 
 def _metric_keys(names: Sequence[str], heads: Sequence[Head]) -> Iterator[tuple[str, str, Metric]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn import config, optimizers
 from fastnn.engine import select
+from fastnn.errors import refuse_keywords
 from fastnn.training import fit, prepare
 from fastnn.training.evaluate import Evaluation
 from fastnn.training.hooks import callback_list
@@ -34,13 +35,14 @@ class Trainer(OneBatch):
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
         device: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Say how to train. Keeps the weights; the optimizer's state and the metrics start anew.
+        """Say how to train. Keeps the weights; metrics start anew, and so does the state of an optimizer given by name.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            See `fastnn.optimizers`.
+            See `fastnn.optimizers`. The same object given again keeps its state.
         loss : str, Loss or function, or a list or dict of them, one per output
             See `fastnn.losses`. ``"crossentropy"`` is the one that fits the output and y.
         loss_weights : float, list or dict, optional
@@ -57,6 +59,8 @@ class Trainer(OneBatch):
         ------
         ValueError
             For an unknown name or device, or metrics that are no list.
+        TypeError
+            For a keyword that is none of these, or a loss or metric of a class of your own.
 
         Examples
         --------
@@ -65,6 +69,7 @@ class Trainer(OneBatch):
         >>> model = Sequential([Input((3,)), Dense(1)])
         >>> model.compile("sgd", "mse", metrics=["mae"])
         """
+        refuse_keywords(Trainer.compile, kwargs)
         compiled = Compiled(loss, loss_weights, metrics, weighted_metrics)
         compiled.check()
         chosen = optimizers.get(optimizer)
@@ -98,6 +103,7 @@ class Trainer(OneBatch):
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
         check_finite: bool = True,
+        **kwargs: Any,
     ) -> History:
         """Train for a number of epochs; a second call goes on where the first one ended.
 
@@ -108,7 +114,8 @@ class Trainer(OneBatch):
         y : array_like, data frame, series, or a list or dict of them
             Targets: class numbers (N,) or (N, 1), or values of the output's shape.
         batch_size : int, optional
-            Samples a step, from 1 to N; 32 by default. The last batch may be shorter.
+            Samples a step, from 1 to N; by default 32, or what ``steps_per_epoch`` steps need for one pass. The last batch may be
+            shorter.
         epochs : int
             The number of the epoch after which to end.
         verbose : {0, 1, 2, "auto"}
@@ -155,13 +162,13 @@ class Trainer(OneBatch):
         RuntimeWarning
             When the loss is no longer finite: in which step, and which layer went first.
         """
+        refuse_keywords(Trainer.fit, kwargs)
         prepare.require_compiled(self)
-        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
+        level, shuffle = prepare.verbosity(verbose), prepare.flag("shuffle", shuffle)
         span = range(prepare.integer("initial_epoch", initial_epoch, 0), prepare.integer("epochs", epochs, 0))
         steps = None if steps_per_epoch is None else prepare.integer("steps_per_epoch", steps_per_epoch, 1)
-        val_batch = (
-            batch if validation_batch_size is None else prepare.batch_size_of(validation_batch_size, "validation_batch_size")
-        )
+        for name, size in (("batch_size", batch_size), ("validation_batch_size", validation_batch_size)):
+            prepare.batch_size_of(size, name)
         val_steps = None if validation_steps is None else prepare.integer("validation_steps", validation_steps, 1)
         validates = prepare.validation_epochs(validation_freq)
         with fit.exclusively(self):
@@ -171,14 +178,17 @@ class Trainer(OneBatch):
                 held_back = prepare.validation_samples(self, validation_data, check_finite)
             elif validation_split:
                 samples, held_back = prepare.split(samples, validation_split, weighted=sample_weight is not None)
+            batch = prepare.batch_size_of(batch_size, steps=steps, count=samples.count)
             steps_shown = steps or -(-samples.count // batch)
             hooks = callback_list(self, callbacks, level, steps_shown, span.stop, history=True)
+            heads = resolved.heads
             with ExitStack() as sessions:
-                session = sessions.enter_context(self._session("train", batch, samples.weighted))
-                training = fit.Training(self, runtime, resolved, samples, session, steps=steps, shuffle=bool(shuffle))
+                session = sessions.enter_context(self._session(runtime, "train", batch, samples.weighted, heads))
+                training = fit.Training(self, runtime, resolved, samples, session, steps=steps, shuffle=shuffle)
                 validation = None
                 if held_back is not None:
-                    session = sessions.enter_context(self._session("test", val_batch, held_back.weighted))
+                    val_batch = prepare.batch_size_of(validation_batch_size or batch_size, steps=val_steps, count=held_back.count)
+                    session = sessions.enter_context(self._session(runtime, "test", val_batch, held_back.weighted, heads))
                     validation = Evaluation(session, resolved, held_back, val_steps)
                 training.run(hooks, span, validation, validates)
         assert hooks.history is not None
@@ -194,6 +204,7 @@ class Trainer(OneBatch):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """Loss and metrics on given samples.
 
@@ -216,17 +227,25 @@ class Trainer(OneBatch):
         ValueError
             When the model is not compiled, or the data does not fit it.
         """
+        refuse_keywords(Trainer.evaluate, kwargs)
         prepare.require_compiled(self)
-        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
-        limit = None if steps is None else prepare.integer("steps", steps, 1)
-        _, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
+        level, limit = prepare.verbosity(verbose), None if steps is None else prepare.integer("steps", steps, 1)
+        prepare.batch_size_of(batch_size)
+        runtime, resolved, samples = prepare.prepare(self, x, y, sample_weight, finite=False)
+        batch = prepare.batch_size_of(batch_size, steps=limit, count=samples.count)
         hooks = callback_list(self, callbacks, level, limit or -(-samples.count // batch))
-        with self._session("test", batch, samples.weighted) as session:
+        with self._session(runtime, "test", batch, samples.weighted, resolved.heads) as session:
             logs = Evaluation(session, resolved, samples, limit).run(hooks)
         return self._values(resolved, logs, return_dict)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """The model's outputs for given inputs; builds a model that has not seen data, and needs no ``compile``.
 
@@ -235,9 +254,9 @@ class Trainer(OneBatch):
         x, verbose, callbacks
             As in `fit`.
         batch_size : int, optional
-            Samples a step, 32 by default; the result does not depend on it.
+            Samples a step, 32 by default; the predictions do not depend on it.
         steps : int, optional
-            Batches to predict, by default all.
+            Batches to predict, by default all; without ``batch_size`` they hold all samples.
 
         Returns
         -------
@@ -249,16 +268,19 @@ class Trainer(OneBatch):
         ValueError
             When x does not fit the model.
         """
-        level, batch = prepare.verbosity(verbose), prepare.batch_size_of(batch_size)
+        refuse_keywords(Trainer.predict, kwargs)
+        level, limit = prepare.verbosity(verbose), None if steps is None else prepare.integer("steps", steps, 1)
+        prepare.batch_size_of(batch_size)
         runtime, slots, count = self._inputs(x)
-        if steps is not None:
-            count = min(count, prepare.integer("steps", steps, 1) * batch)
+        batch = prepare.batch_size_of(batch_size, steps=limit, count=count)
+        if limit is not None:
+            count = min(count, limit * batch)
             slots = {name: array[:count] for name, array in slots.items()}
         if not level and not callbacks and count <= batch:  # one step that nobody watches
             return self._as_called(self._outputs(runtime, slots, count, batch))
         hooks = callback_list(self, callbacks, level, -(-count // batch))
-        group = 1 if batch_size is not None or hooks.needs_batches("predict") else GROUP
+        group = 1 if batch_size is not None or limit is not None or hooks.needs_batches("predict") else GROUP
         outputs = empty_outputs(runtime, count)
-        with self._session("predict", batch * group) as session:
+        with self._session(runtime, "predict", batch * group) as session:
             predict(session, slots, outputs, count, group, hooks)
         return self._as_called(outputs)

@@ -119,3 +119,18 @@ def test_predict_follows_the_callers_arrays_from_call_to_call(engine):
         session.start(count)
         session.run()
         np.testing.assert_allclose(out, x @ kernel.array, rtol=1e-12)
+
+
+def test_an_input_that_was_not_given_is_named(engine):
+    program, kernel = linear_regression("predict")
+    session = Session(engine, program, [kernel.array], 4)
+    session.set_inputs(out=np.empty((4, 1)))
+    session.start(4)
+    with pytest.raises(ValueError, match="the predict program needs the input 'x'"):
+        session.run()
+
+
+def test_a_shared_segment_that_is_too_small_is_refused(engine):
+    program, kernel = linear_regression("train")
+    with pytest.raises(ValueError, match="segment 'grads' has 8 bytes, the program needs 64"):
+        Session(engine, program, [kernel.array], 4, shared={"grads": np.zeros(8, np.uint8)})

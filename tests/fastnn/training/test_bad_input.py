@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastnn import Sequential
+from fastnn import Input, Sequential
 from fastnn.layers import Dense
 
 X = np.random.default_rng(0).normal(size=(6, 3))
@@ -52,7 +52,8 @@ CLASSIFIER = {
     "inf in a frame": ((FRAME.assign(mass=np.inf), LABELS), r"x holds inf in row 0, column 1 \('mass'\)"),
     "too large": ((with_value(1e300), LABELS), "x holds inf in row 2, column 1 .*as float32"),
     "objects": ((X.astype(object), LABELS), r"x has dtype object, not numbers .* x.astype\(float\)"),
-    "text": ((X.astype(str), LABELS), "x has dtype <U.*, not numbers .* pandas.get_dummies"),
+    "text": ((np.tile(NAMES[:, None], 3), LABELS), "x has dtype <U.*, not numbers .* pandas.get_dummies"),
+    "numbers as text": ((X.astype(str), LABELS), r"x has dtype <U.*, not numbers .*numbers as text: write x.astype\(float\)"),
     "text in a frame": ((FRAME.assign(sex=NAMES), LABELS), "column 'sex' of x is of type .*, not numbers"),
     "dates": ((np.zeros((6, 3), "M8[s]"), LABELS), r"x has dtype datetime64\[s\], not numbers .* days since"),
     "complex": ((X * 1j, LABELS), "x has dtype complex128.* real and imaginary"),
@@ -73,6 +74,7 @@ ARGUMENTS = {
     "validation_batch_size": ({"validation_batch_size": 0}, "validation_batch_size must be"),
     "epochs": ({"epochs": 1.5}, "epochs must be an integer of at least 0, got 1.5"),
     "verbose": ({"verbose": "loud"}, "verbose must be 0 .* got 'loud'"),
+    "shuffle": ({"shuffle": "batch"}, "shuffle must be True or False, got 'batch'"),
     "validation_split": ({"validation_split": 1.5}, "validation_split must be between 0 and 1, got 1.5"),
     "nothing left": ({"validation_split": 0.99}, "6 samples, which is not sufficient to split"),
     "validation_data": ({"validation_data": X}, r"validation_data must be \(x, y\) or \(x, y, sample_weight\), got a ndarray"),
@@ -121,6 +123,8 @@ def test_arguments_that_fit_refuses(classifier, kwargs, message):
             r"y has shape \(6, 2\), .* shape \(N, 1\): 2 values a sample against 1 output. .*Dense\(2\)",
         ),
         (np.array([0, 1, np.inf, 0, 0, 0]), "y holds inf in row 2, column 0"),
+        (np.array(["1", "2"] * 3), r"y has dtype <U1.*first entry is '1'\). It holds numbers as text: write y.astype\(float\)"),
+        (pd.Series(["1", "2"] * 3, dtype=object), r"It holds numbers as text: write y.astype\(float\)"),
         (np.zeros((6, 2, 2)), r"y has shape \(6, 2, 2\), .*they must agree"),
     ],
 )
@@ -234,3 +238,44 @@ def test_predict_checks_the_features_alone(regressor):
         model.predict(X[:, :2])
     with pytest.raises(ValueError, match="batch_size must be"):
         model.predict(X, batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "taker"),
+    [
+        ("sparse_categorical_crossentropy", LABELS, "loss 'sparse_categorical_crossentropy'"),
+        ("categorical_crossentropy", np.eye(3)[LABELS], "metric 'accuracy'"),
+        ("mse", LABELS, "metric 'accuracy'"),
+    ],
+)
+def test_a_missing_flatten_is_named_and_so_is_what_takes_labels(loss, y, taker):
+    model = Sequential([Input((4, 4)), Dense(3, activation="softmax")])
+    model.compile("sgd", loss, metrics=["accuracy"])
+    check_refused(
+        model, rf"{taker} takes one class number per row, shape \(N, 4\)\. .*put a Flatten\(\) layer", np.zeros((6, 4, 4)), y
+    )
+
+
+def test_a_missing_flatten_is_named_for_values_too():
+    model = Sequential([Input((4, 4)), Dense(1)])
+    model.compile("sgd", "mse")
+    check_refused(
+        model, r"y has shape \(6,\), the model's output has shape \(N, 4, 1\)\. .*Flatten", np.zeros((6, 4, 4)), np.zeros(6)
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "text"),
+    [
+        ("fit", "nb_epoch", "Write epochs= instead of nb_epoch="),
+        ("fit", "workers", "Leave it out: Keras 3 has no workers="),
+        ("fit", "epoch", "Did you mean 'epochs'"),
+        ("evaluate", "use_multiprocessing", "Leave it out"),
+        ("predict", "batchsize", "Did you mean 'batch_size'"),
+        ("compile", "metric", "Did you mean 'metrics'"),
+        ("compile", "zzz", "$"),
+    ],
+)
+def test_keywords_that_a_method_does_not_have(classifier, method, name, text):
+    with pytest.raises(TypeError, match=rf"^{method}\(\) got an unexpected keyword argument '{name}'.*{text}"):
+        getattr(classifier(), method)(**({} if method == "compile" else {"x": X}), **{name: 1})

@@ -1,6 +1,5 @@
 """How long one engine call lasts."""
 
-import numpy as np
 import pytest
 
 from fastnn.training import loop

@@ -58,8 +58,8 @@ class Variable:
         return self.array.copy()
 
     def numpy(self) -> NDArray[Any]:
-        """A copy of the value."""
-        return self.array.copy()
+        """The same as `value`."""
+        return self.value
 
     def assign(self, value: ArrayLike) -> None:
         """Replace the value in place.

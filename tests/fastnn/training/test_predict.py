@@ -75,13 +75,13 @@ def test_steps_limit_the_rows(model):
     )
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 200])
+@pytest.mark.parametrize("steps", [1, 2, 7])
 def test_steps_without_a_batch_size_hold_all_rows(model, steps):
     x, y = np.random.default_rng(0).normal(size=(100, 3)), np.zeros(100)
     assert model.predict(x, steps=steps, verbose=0).shape == (100, 1)  # Keras 3.15.1
     np.testing.assert_allclose(model.evaluate(x, y, steps=steps, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
-    history = model.fit(x, y, steps_per_epoch=min(steps, 100), verbose=0)
-    assert model.optimizer.iterations == history.params["steps"] == min(steps, 100)
+    history = model.fit(x, y, steps_per_epoch=steps, verbose=0)
+    assert model.optimizer.iterations == history.params["steps"] == steps
 
 
 def test_predict_hooks_see_each_batch(model):

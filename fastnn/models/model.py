@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class Model(Trainer, Structure, Layer):
-    """A model: any directed graph of layers from ``inputs`` to ``outputs``; itself a layer.
+    """A model: a directed graph of layers from ``inputs`` to ``outputs``, which may branch; itself a layer.
+
+    Layers that join branches (``Concatenate``, ``Add``, ...) are not covered yet.
 
     Parameters
     ----------

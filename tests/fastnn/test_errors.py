@@ -84,7 +84,10 @@ def test_what_keras_has_and_a_module_does_not_is_refused_by_name(module, name):
         exec(f"from fastnn.{module} import {name}")
 
 
-@pytest.mark.parametrize(("module", "name"), [("activations", "gelu"), ("utils", "plot_model"), ("backend", "cast")])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("activations", "gelu"), ("utils", "plot_model"), ("backend", "cast"), ("config", "set_epsilon"), ("random", "normal")],
+)
 def test_modules_in_one_file_refuse_attributes_by_name(module, name):
     with pytest.raises(AttributeError, match=f"fastnn.{module}.{name} is not covered by fastnn yet"):
         getattr(getattr(fastnn, module), name)
@@ -139,3 +142,15 @@ def test_an_override_counts_unless_what_is_compiled_is_overridden_with_it():
             return inputs[0]
 
     assert [overridden(cls, ("call",)) for cls in (Base, Inherits, Lowers, fastnn.layers.Dense)] == ["call", "call", None, None]
+
+
+def test_the_first_import_of_a_program_is_refused_by_name_too(run_python):
+    out = run_python(
+        """
+        try:
+            from fastnn import regularizers
+        except ImportError as refusal:
+            print(refusal)
+        """
+    )
+    assert "fastnn.regularizers is not covered by fastnn yet." in out

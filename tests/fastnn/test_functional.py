@@ -299,6 +299,12 @@ def test_a_class_may_define_methods_of_keras_that_are_missing():
     assert "save" in dir(own)
 
 
+def test_a_class_with_call_is_a_layer_that_holds_several():
+    block = Stack()
+    model = Sequential([Input((3,)), block])
+    np.testing.assert_allclose(model(A), affine(block.out, np.tanh(affine(block.hidden, A))), rtol=1e-4, atol=1e-6)
+
+
 def test_an_unbuilt_class_has_no_configuration_and_no_weights():
     with pytest.raises(ValueError, match="no configuration before it is built"):
         Stack().get_config()

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from fastnn import optimizers as optimizers
     from fastnn import random as random
     from fastnn import utils as utils
+    from fastnn.initializers import Initializer as Initializer
+    from fastnn.keras_tensor import KerasTensor as KerasTensor
     from fastnn.layers import Input as Input
+    from fastnn.layers import Layer as Layer
+    from fastnn.losses import Loss as Loss
+    from fastnn.metrics import Metric as Metric
     from fastnn.models import Model as Model
     from fastnn.models import Sequential as Sequential
+    from fastnn.optimizers import Optimizer as Optimizer
+    from fastnn.variables import Variable as Variable
 
 __version__ = "0.1.0"
 
@@ -43,7 +50,18 @@ _MODULES = (
     "random",
     "utils",
 )
-_OBJECTS = {"Input": "layers", "Model": "models", "Sequential": "models"}
+_OBJECTS = {
+    "Initializer": "initializers",
+    "Input": "layers",
+    "KerasTensor": "keras_tensor",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Sequential": "models",
+    "Variable": "variables",
+}
 
 __all__ = [*_MODULES, *_OBJECTS, "__version__"]
 

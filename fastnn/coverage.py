@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 _NAMES = {
-    "": """Function Initializer InputSpec KerasTensor Layer Loss Metric Operation Optimizer Regularizer Variable applications
-        constraints device distribution dtype_policies export mixed_precision name_scope ops preprocessing quantizers regularizers
-        saving tree wrappers DTypePolicy StatelessScope""",
+    "": """Function InputSpec Operation Regularizer applications constraints device distribution dtype_policies export
+        mixed_precision name_scope ops preprocessing quantizers regularizers saving tree wrappers DTypePolicy StatelessScope""",
     "activations": """celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh log_sigmoid log_softmax
         mish relu6 selu silu soft_shrink softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh_shrink
         threshold""",

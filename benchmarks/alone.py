@@ -54,7 +54,7 @@ def _processes(row: Workload, spec: ProcessSpec, peers: Sequence[Peer], threads:
             found[peer.name] = Measurement(row.key, peer.name, threads, "ok")
         else:
             found[peer.name] = Measurement(row.key, peer.name, threads, "gap", command)
-    for turn in range(min(row.repeats, settings.most) + (not spec.cold)):  # the first turn fills caches
+    for turn in range(min(row.repeats, settings.processes) + (not spec.cold)):  # the first turn fills caches
         for peer in peers:
             if found[peer.name].status == "ok":
                 found[peer.name] = _one_more(found[peer.name], commands[peer.name], peer, keep=spec.cold or turn > 0)

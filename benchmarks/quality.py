@@ -77,17 +77,26 @@ def by_fastnn(spec: QualitySpec, threads: int) -> Curve:
     from fastnn.utils import set_random_seed
 
     config.set_num_threads(threads)
-    set_random_seed(SEED)
     if spec.dataset == "images":
         _, (x, y), test = images()
-        model: Any = Sequential([Input((x.shape[1],)), Dense(128, activation="relu"), Dense(10, activation="softmax")])
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        score = lambda: model.evaluate(*test, verbose=0)[1]  # noqa: E731
     else:
         (x, y), test = table(spec.dataset)
-        model = Sequential([Input((x.shape[1],)), Dense(64, activation="relu"), Dense(64, activation="relu"), Dense(1)])
-        model.compile("adam", "mean_squared_error")
-        score = lambda: error(model.predict(test[0], verbose=0), test[1])  # noqa: E731
+
+    def build() -> Any:
+        set_random_seed(SEED)
+        if spec.dataset == "images":
+            model = Sequential([Input((x.shape[1],)), Dense(128, activation="relu"), Dense(10, activation="softmax")])
+            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        else:
+            model = Sequential([Input((x.shape[1],)), Dense(64, activation="relu"), Dense(64, activation="relu"), Dense(1)])
+            model.compile("adam", "mean_squared_error")
+        return model
+
+    def score() -> float:
+        return model.evaluate(*test, verbose=0)[1] if spec.target else error(model.predict(test[0], verbose=0), test[1])
+
+    build().fit(x[:32], y[:32], verbose=0)  # the warm-up, which may compile kernels
+    model = build()
     return _epochs(lambda: model.fit(x, y, batch_size=32, verbose=0), score, spec.target)
 
 

@@ -11,13 +11,14 @@ from fastnn.bench.specs import InferSpec, KernelSpec, Workload
 class Settings:
     """Each peer takes samples of a workload for ``seconds``, ``short_seconds`` for kernels and single calls.
 
-    At least ``least`` and at most ``most`` of them. ``seed``: of the data.
+    At least ``least`` and at most ``most`` of them. ``processes``: starts of a process of W8. ``seed``: of the data.
     """
 
     seconds: float = 4.0
     short_seconds: float = 0.2
     least: int = 3
     most: int = 15
+    processes: int = 3
     seed: int = 0
 
     def samples(self, workload: Workload, sample_seconds: float) -> int:
@@ -27,4 +28,4 @@ class Settings:
         return min(max(wanted, self.least), self.most, workload.repeats)
 
 
-QUICK = Settings(seconds=0.4, short_seconds=0.06, least=2, most=5)
+QUICK = Settings(seconds=0.4, short_seconds=0.06, least=2, most=5, processes=2)

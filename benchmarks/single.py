@@ -44,8 +44,9 @@ def first_fit(peer: Peer, spec: ProcessSpec, seed: int, threads: int) -> dict[st
 
 
 def memory_of(peer: Peer, spec: MemorySpec, seed: int, threads: int) -> dict[str, Any]:
-    """Bytes at the peak of the whole process, and of its arrays of data alone; for many calls, the growth after the first ones."""
+    """Bytes at the peak of the whole process, its data included; for many calls, the growth after the first ones."""
     data = make_data(spec.work, seed)
+    memory.reset_peak()  # drawing the data took more than the work may take
     task = _task(peer, spec.work, data, threads)
     if task is None:
         return {"status": "gap", "why": "no such call"}

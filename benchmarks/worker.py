@@ -39,6 +39,7 @@ def pin(cores: str) -> None:
 
 def task_of(peer: Peer, workload: Workload, seed: int, threads: int) -> tuple[Task | None, int]:
     """The task, and the models that one call of it trains; None when the peer has no call for it."""
+    from benchmarks import memory
     from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
 
     spec: Any = workload.spec
@@ -47,7 +48,11 @@ def task_of(peer: Peer, workload: Workload, seed: int, threads: int) -> tuple[Ta
         spec = spec.model
     makers: dict[type, Any] = {TrainSpec: peer.train, InferSpec: peer.infer, KernelSpec: peer.kernel, SweepSpec: peer.sweep}
     make = makers[type(spec)]
-    task = None if make is None else make(spec, make_data(spec, seed), threads)
+    if make is None:
+        return None, units
+    data = make_data(spec, seed)
+    memory.reset_peak()  # drawing the data took more than the work may take
+    task = make(spec, data, threads)
     return task, units
 
 
@@ -91,7 +96,6 @@ class Session:
         from fastnn.bench.timing import calls_per_sample
 
         self.task = None
-        memory.reset_peak()
         self.task, units = task_of(self.peer, find(request["workload"]), request["seed"], self.threads)
         if self.task is None:
             return {"status": "gap", "why": "no such call"}

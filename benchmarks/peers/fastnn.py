@@ -24,13 +24,21 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     if found is None:
         return None
     operands, attributes, result = found
-    prepared = prepare(spec.op, operands, attributes, workers=threads)
+    prepared = prepare(spec.op, operands, attributes, workers=workers_for(spec, threads))
 
     def run() -> Any:
         prepared()
         return result
 
     return Task(run, many=prepared)
+
+
+def workers_for(spec: KernelSpec, threads: int) -> int:
+    """As many as the engine takes for a program of this one instruction."""
+    from fastnn_kernels.cpu import cost
+
+    work = cost.matmul_ns(spec.flops // 2, 4) if spec.flops else cost.streaming_ns(spec.bytes)
+    return cost.workers_for(work, 1, threads)
 
 
 def instruction(spec: KernelSpec, data: Data) -> tuple[Data, dict[str, Any], Any] | None:
@@ -67,6 +75,6 @@ PEERS = (
         infer=infer,
         kernel=kernel,
         cold_environment=cold_environment,
-        note="fit(verbose=0); kernels as prepared rows, repeated without Python in between",
+        note="fit(verbose=0); kernels as prepared rows, repeated without Python in between, on as many workers as the engine takes",
     ),
 )

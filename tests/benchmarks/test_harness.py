@@ -79,7 +79,7 @@ class TestWorker:
         prepared, timed, released, late = ask(
             fake(train=train), prepare(TINY), {"do": "time", "samples": 2}, {"do": "release"}, {"do": "time", "samples": 1}
         )
-        assert calls == ["20 samples, 1 thread", *["reset", "run"] * 3]
+        assert calls == ["400 samples, 1 thread", *["reset", "run"] * 3]
         assert {name: prepared[name] for name in ("status", "calls", "units", "result")} == {
             "status": "ok",
             "calls": 1,

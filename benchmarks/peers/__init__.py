@@ -39,9 +39,10 @@ class Peer:
     missing : callable
         Returns why the peer cannot run here ("torch is not installed"), or None. It must not import the library: `absent` does.
     train : callable, optional
-        ``(TrainSpec, data, threads) -> Task``, or None for what the library cannot train. ``reset()`` goes back to ``data["weights"]`` and a fresh optimizer; ``run()`` trains
-        all epochs in the order of ``data["orders"]``, the short last batch included, and returns the last epoch's mean loss
-        over the samples, as ``fit`` reports it (each batch's loss before its update).
+        ``(TrainSpec, data, threads) -> Task``, or None for what the library cannot train. ``reset()`` goes back to
+        ``data["weights"]`` and a fresh optimizer; ``run()`` trains all epochs in the order of ``data["orders"]``, the short last
+        batch included, and returns the last epoch's mean loss over the samples, as ``fit`` reports it (each batch's loss before
+        its update).
     infer : callable, optional
         ``(InferSpec, data, threads) -> Task``, or None for a route that the library does not have; ``run()`` takes
         ``data["x"]`` from NumPy and returns the probabilities (rows, classes), as a NumPy array.

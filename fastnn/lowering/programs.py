@@ -14,7 +14,7 @@ from fastnn.program import BATCH, SAMPLES, Operand, Program
 from fastnn.variables import Run, Variable
 
 if TYPE_CHECKING:
-    from fastnn.models.graph import Graph
+    from fastnn.graph import Graph
     from fastnn.optimizers.base import Optimizer
 
 

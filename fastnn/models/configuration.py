@@ -10,7 +10,7 @@ from fastnn.layers import registry
 from fastnn.layers.input import InputLayer
 
 if TYPE_CHECKING:
-    from fastnn.models.graph import Graph
+    from fastnn.graph import Graph
     from fastnn.models.model import Model
 
 Place = list[Any]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastnn.coverage import NOT_YET
 from fastnn.errors import hint, refuse_overrides
+from fastnn.graph import Graph, common_dtype, given_tensors
 from fastnn.keras_tensor import Shape, tensors_of
 from fastnn.layers.base import Layer
 from fastnn.layers.input import Input
 from fastnn.layers.weights import count_params
 from fastnn.models import configuration
-from fastnn.models.graph import Graph, common_dtype, given_tensors
 from fastnn.models.structure import Structure
 from fastnn.naming import unique_name
 from fastnn.training.trainer import Trainer

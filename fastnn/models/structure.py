@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn.errors import near_matches
+from fastnn.graph import Graph, origin_name, unique_names
 from fastnn.keras_tensor import KerasTensor
 from fastnn.layers.base import Layer
-from fastnn.models.graph import Graph, origin_name, unique_names
 
 
 class Structure:

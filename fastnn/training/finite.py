@@ -44,7 +44,7 @@ def _culprit(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> str
 
 def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray]]:
     """Each layer's output for the samples ``rows``, on the reference engine: nothing has to be compiled for it."""
-    from fastnn.models.graph import Graph
+    from fastnn.graph import Graph
 
     found: list[tuple[Layer, int]] = []
     tensors: list[KerasTensor] = []

@@ -17,8 +17,8 @@ from fastnn.training.spec import Compiled, Resolved
 
 if TYPE_CHECKING:
     from fastnn.callbacks import History
+    from fastnn.graph import Graph
     from fastnn.metrics import Metric
-    from fastnn.models.graph import Graph
     from fastnn.optimizers.base import Optimizer
     from fastnn.variables import Variable
 

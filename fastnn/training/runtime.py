@@ -19,8 +19,8 @@ from fastnn.training.progress import CompileProgress
 from fastnn.variables import place_in_arena
 
 if TYPE_CHECKING:
+    from fastnn.graph import Graph
     from fastnn.keras_tensor import KerasTensor
-    from fastnn.models.graph import Graph
     from fastnn.optimizers.base import Optimizer
     from fastnn.variables import Variable
 

@@ -4,11 +4,19 @@ import os
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import pytest
 
+from fastnn.random import set_random_seed
+
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers_in_every_run(request):
+    set_random_seed(zlib.crc32(request.node.nodeid.encode()))
 
 
 @pytest.fixture

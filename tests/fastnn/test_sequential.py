@@ -26,7 +26,7 @@ def test_it_computes_one_layer_after_the_other():
     model = stack()
     hidden, out = model.layers
     expected = np.tanh(X @ hidden.kernel.numpy() + hidden.bias.numpy()) @ out.kernel.numpy() + out.bias.numpy()
-    np.testing.assert_allclose(model(X).numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(model(X).numpy(), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(model.predict(X, verbose=0), model(X))
 
 

@@ -73,3 +73,15 @@ def test_sums_of_totals_run_in_the_order_of_the_rows():
     attributes = {"rows": 128, "reduction": REDUCTION_WEIGHTED_MEAN, "factor": 63.0, "ignore_class": NO_CLASS}
     execute("loss_scale", {"weight": value, "scale": scale}, attributes, dtype="float64")
     assert scale.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_large_logits_cost_a_cross_entropy_no_digits(classes):
+    logits = (1e4 + np.linspace(-1, 1, 4 * classes)).reshape(4, classes).astype(np.float32)
+    target = np.eye(classes, dtype=np.float32)[:4]
+    loss = np.empty(4, np.float32)
+    operands = {"logits": logits, "target": target, "loss": loss}
+    execute("softmax_cross_entropy_dense", operands, {"label_smoothing": 0.0, "accumulate": 0})
+    shifted = logits.astype(float) - logits.max(axis=1, keepdims=True)
+    exact = np.log(np.exp(shifted).sum(axis=1)) - (shifted * target).sum(axis=1)
+    np.testing.assert_allclose(loss, exact, rtol=1e-6)

@@ -162,6 +162,12 @@ def fill_factors(factor, weight, scale, first, rows, loss):
             factor[r] *= weight[first + r]
 
 
+@ordered_kernel
+def minus_log_probability(x, shift, log_total):
+    """As written: reordered, the sum of shift and logarithm would be rounded to the digits of large logits."""
+    return log_total - (x - shift)
+
+
 @kernel
 def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
     dtype = logits.dtype.type
@@ -184,7 +190,7 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
         for c in range(classes):
             t = target[m, c] * keep + spread
             target_sum += t
-            value += t * (log_total - (logits[m, c] - shift)) if t != zero else zero
+            value += t * minus_log_probability(logits[m, c], shift, log_total) if t != zero else zero
         loss[m] = value
         if dlogits.size != 0:
             clear_row(dlogits, accumulate, m)

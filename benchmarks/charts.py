@@ -187,6 +187,7 @@ def matmul(results: Results) -> Figure | None:
         if peak is not None:
             axes.axhline(peak / 1e9, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
             place = (min(sizes.values()), peak / 1e9)
+            axes.set_ylim(top=max(axes.get_ylim()[1], 1.12 * peak / 1e9))
             axes.annotate("the machine's peak", place, (0, 3), textcoords="offset points", fontsize=8, color=GREY)
     return drawn
 

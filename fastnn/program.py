@@ -137,13 +137,6 @@ class Program:
         """Bytes of one element of the program's own dtype."""
         return item_bytes("f", self.dtype)
 
-    def input_index(self, name: str) -> int:
-        """Index of the input slot called ``name``; KeyError when the program does not use it."""
-        for index, slot in enumerate(self.inputs):
-            if slot.name == name:
-                return index
-        raise KeyError(name)
-
     def operand_bytes(self, operand: Operand) -> int:
         """Size of ``operand`` in bytes; for ``activations`` per sample."""
         return item_bytes(operand.dtype, self.dtype) * math.prod(

@@ -70,12 +70,14 @@ def unrecognized(owner: Any, kwargs: dict[str, Any]) -> str:
 
 
 def checked_name(name: Any) -> str:
+    """``name``, which must be a string without a slash."""
     if not isinstance(name, str) or "/" in name or not name:
         raise ValueError(f"`name` must be a string without '/', got name={name!r}")
     return name
 
 
 def checked_flag(trainable: Any) -> bool:
+    """``trainable``, which must be a bool."""
     if not isinstance(trainable, bool | np.bool_):
         raise ValueError(f"`trainable` must be True or False, got trainable={trainable!r}")
     return bool(trainable)

@@ -120,11 +120,8 @@ def test_symbols_multiply() -> None:
     assert BATCH * 2 != SAMPLES * 2
 
 
-def test_attribute_and_input_by_name() -> None:
+def test_attribute_by_name() -> None:
     assert PROGRAM.rows[2].attribute("max_value") == 6.0
-    assert PROGRAM.input_index("x") == 0
-    with pytest.raises(KeyError, match="y"):
-        PROGRAM.input_index("y")
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 24), ("float64", 48)])

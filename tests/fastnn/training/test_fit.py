@@ -91,7 +91,8 @@ def orders_of(model, samples, epochs, **arguments):
 
     def note(epoch, logs):
         (session,) = sessions
-        found.append(session.memory.inputs[session.program.input_index("index")].copy())
+        names = [slot.name for slot in session.program.inputs]
+        found.append(session.memory.inputs[names.index("index")].copy())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "Training", Watched)

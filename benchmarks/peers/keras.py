@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.peers import Peer, absent
 from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
+from fastnn.bench.with_fastnn import DEFAULT_BATCH
 
 JAX_STEPS = 16
 """For JAX Keras unrolls ``steps_per_execution``: all steps of an epoch would compile for minutes. For TensorFlow it loops."""
@@ -77,7 +78,6 @@ def _train(settings: Callable[[int], dict[str, Any]]) -> Callable[[TrainSpec, Da
             history = model.fit(x, y, batch_size=spec.batch, epochs=spec.epochs, verbose=0)
             return float(history.history["loss"][-1])
 
-        model.fit(x, y, batch_size=spec.batch, epochs=1, verbose=0)
         return Task(run, reset)
 
     return train
@@ -89,7 +89,7 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task:
     model = _model(keras, spec.model, data["weights"])
     x = data["x"]
     routes: dict[str, Callable[[], NDArray[np.float32]]] = {
-        "predict": lambda: model.predict(x, verbose=0),
+        "predict": lambda: model.predict(x, batch_size=max(DEFAULT_BATCH, len(x)), verbose=0),
         "call": lambda: keras.ops.convert_to_numpy(model(x)),
         "prepared": lambda: model.predict_on_batch(x),
     }

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from fastnn.bench.specs import ACTIVATION, ADAM, RMSPROP, Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
+
+DEFAULT_BATCH = 32
+"""Of Keras's ``predict``; more rows than that go through it as one batch."""
 
 LOSSES = {"softmax_cross_entropy": "sparse_categorical_crossentropy", "mean_squared_error": "mean_squared_error"}
 
@@ -36,16 +41,19 @@ def optimizer(spec: TrainSpec) -> Any:
 
 
 def train(spec: TrainSpec, data: Data, threads: int) -> Task:
-    """``fit`` without output; its own shuffle draws ``data["orders"]``."""
+    """``fit`` without output; its own shuffle draws ``data["orders"]``. The first ``fit`` lowers the model, ``reset`` keeps that."""
     from fastnn import config
     from fastnn.random import set_seed
 
     config.set_num_threads(threads)
-    model = build(spec)
+    model, update = build(spec), optimizer(spec)
+    model.compile(update, LOSSES[spec.loss])
 
     def reset() -> None:
-        model.compile(optimizer(spec), LOSSES[spec.loss])
         model.set_weights(data["weights"])
+        update.iterations = 0
+        for state in update.variables[2:]:  # after the number of updates and the learning rate; every state begins at 0
+            state.assign(np.zeros(state.shape, np.float32))
         set_seed(data["seed"])
 
     def run() -> float:
@@ -63,7 +71,7 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task:
     model.set_weights(data["weights"])
     predict = model.predictor(len(x))
     routes: dict[str, Callable[[], Any]] = {
-        "predict": lambda: model.predict(x, verbose=0),
+        "predict": lambda: model.predict(x, batch_size=max(DEFAULT_BATCH, len(x)), verbose=0),
         "call": lambda: model(x),
         "prepared": lambda: predict(x),
     }

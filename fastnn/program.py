@@ -67,6 +67,10 @@ class Operand:
         return f"{self.segment}[{self.offset}]({', '.join(map(str, self.shape))}){self.dtype}"
 
 
+Access = tuple[OperandSpec, Operand, bool, bool]
+"""An operand's place in the contract line, the operand, and whether the row reads and writes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One instruction with its operands (``None``: absent) and attributes, in the order of its contract line."""
@@ -75,6 +79,7 @@ class Row:
     operands: tuple[Operand | None, ...]
     attributes: tuple[int | float | Symbol, ...] = ()
     barrier: bool = False
+    _accesses: list[Access] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def instruction(self) -> Instruction:
@@ -86,15 +91,18 @@ class Row:
         names = [key for key, _ in self.instruction.attributes]
         return self.attributes[names.index(name)]
 
-    def accesses(self) -> list[tuple[OperandSpec, Operand, bool, bool]]:
-        """``(spec, operand, reads, writes)`` of every operand that is present."""
-        instruction = self.instruction
-        accumulate = instruction.accumulate is not None and bool(self.attributes[instruction.accumulate])
-        return [
-            (spec, operand, spec.reads or (accumulate and spec.accumulates), spec.writes)
-            for spec, operand in zip(instruction.operands, self.operands, strict=True)
-            if operand is not None
-        ]
+    def accesses(self) -> list[Access]:
+        """``(spec, operand, reads, writes)`` of every operand that is present; found once, every pass asks for it."""
+        found = self._accesses
+        if not found:
+            instruction = self.instruction
+            accumulate = instruction.accumulate is not None and bool(self.attributes[instruction.accumulate])
+            found.extend(
+                (spec, operand, spec.reads or (accumulate and spec.accumulates), spec.writes)
+                for spec, operand in zip(instruction.operands, self.operands, strict=True)
+                if operand is not None
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)

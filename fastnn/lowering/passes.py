@@ -29,7 +29,7 @@ def _move(row: Row, segment: str, offsets: Mapping[int, int]) -> Row:
     """``row`` with new offsets for its operands in ``segment``."""
     moved = [
         Operand(segment, offsets[operand.offset], operand.shape, operand.dtype)
-        if operand and operand.segment == segment
+        if operand is not None and operand.segment == segment
         else operand
         for operand in row.operands
     ]
@@ -130,7 +130,7 @@ def place_barriers(rows: Sequence[Row], program: Program) -> list[Row]:
         ]
         barrier = not placed or any(_conflict(old, new) for old in since for new in mine)
         since = mine if barrier else since + mine
-        placed.append(replace(row, barrier=barrier))
+        placed.append(Row(row.op, row.operands, row.attributes, barrier))
     return placed
 
 

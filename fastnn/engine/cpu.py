@@ -10,14 +10,15 @@ from math import isqrt, prod
 import numpy as np
 from fastnn_kernels.cpu import cost, objects, team
 from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
-from fastnn_kernels.cpu.execute import address, attribute_word, fill_row
+from fastnn_kernels.cpu.execute import fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.operands import address, attribute_word
 from numpy.typing import NDArray
 
 from fastnn import config
 from fastnn.engine.base import Progress, Stop
-from fastnn.memory import Memory, aligned
+from fastnn.memory import AWAY, Memory, aligned
 from fastnn.program import SAMPLES, Operand, Program, Row, Size, Symbol
 
 LEAST_WORKERS = 8
@@ -92,6 +93,8 @@ class CpuEngine:
 
     def run(self, bound: Bound, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
         """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None."""
+        if AWAY:
+            bound.memory.come_home()
         rows = bound.rows
         if workers is None:
             workers = bound.workers if bound.workers == 1 else min(bound.workers, config.num_threads())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import DTYPES, FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, Instruction
+from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS
+from fastnn_kernels.operands import address, check_attributes, check_operands
 
 CACHE_LINE = 64
 
@@ -125,16 +125,6 @@ def _layout(name: str, dtype: np.dtype) -> tuple[int, int, Callable[..., None]]:
     return objects.load([unit])[unit], layout.size, layout.pack_into
 
 
-def address(array: Any) -> int:
-    """Where an array's elements begin; 0 for None. The buffer protocol is five times as fast as ``array.ctypes.data``."""
-    if array is None:
-        return 0
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    except (TypeError, ValueError):  # read-only, or empty
-        return array.ctypes.data
-
-
 def make_scratch(dtype: np.dtype, workers: int) -> NDArray:
     """Scratch memory for ``workers`` workers, aligned to a cache line."""
     memory = np.empty(SCRATCH_ELEMENTS * workers + CACHE_LINE // dtype.itemsize, dtype)
@@ -146,42 +136,3 @@ def fill_row(words: NDArray, adapter: int, flags: int, *parts: Sequence[int]) ->
     """Write one row of a bound table; ``parts``: addresses of operands, sizes of dimension letters, `attribute_word`s."""
     row = [adapter, flags, *chain(*parts)]
     words[: len(row)] = row
-
-
-def attribute_word(kind: str, value: float) -> int:
-    """An attribute as it stands in a row: int64, or the bits of a float64."""
-    return struct.unpack("<q", struct.pack("<d", value))[0] if kind == "d" else int(value)
-
-
-def check_operands(instruction: Instruction, arrays: Mapping[str, NDArray | None], dtype: str) -> list[int]:
-    """Sizes of the instruction's dimension letters, after checking every array against the contract line."""
-    unknown = arrays.keys() - {spec.name for spec in instruction.operands}
-    if unknown:
-        raise ValueError(f"{instruction.name} has no operand {sorted(unknown)[0]!r}; its contract is {instruction.contract!r}")
-    sizes: dict[str, int] = {}
-    for spec in instruction.operands:
-        array = arrays.get(spec.name)
-        if array is None:
-            if not spec.optional:
-                raise ValueError(f"{instruction.name} needs operand {spec.name!r}; its contract is {instruction.contract!r}")
-            continue
-        expected = dtype if spec.dtype == "f" else DTYPES[spec.dtype]
-        if array.dtype != expected:
-            raise ValueError(f"operand {spec.name!r} is {array.dtype}; {instruction.name} takes {expected} here")
-        if not array.flags.c_contiguous or not array.flags.aligned:
-            raise ValueError(f"operand {spec.name!r} must be C-contiguous and aligned; np.ascontiguousarray makes such a copy")
-        if array.ndim != len(spec.shape):
-            raise ValueError(f"operand {spec.name!r} has shape {array.shape}; {instruction.name} takes {spec.shape}")
-        for letter, size in zip(spec.shape, array.shape, strict=True):
-            known = letter if isinstance(letter, int) else sizes.setdefault(letter, size)
-            if known != size:
-                raise ValueError(f"operand {spec.name!r} has shape {array.shape}, but {letter} is {known} in {spec.shape}")
-    return [sizes.get(letter, 0) for letter in instruction.dimensions]
-
-
-def check_attributes(instruction: Instruction, attributes: Mapping[str, int | float]) -> list[int]:
-    """The attributes as words of a row, in the contract's order."""
-    names = [name for name, _ in instruction.attributes]
-    if set(names) != attributes.keys():
-        raise ValueError(f"{instruction.name} takes the attributes {names}, not {sorted(attributes)}")
-    return [attribute_word(kind, attributes[name]) for name, kind in instruction.attributes]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from fastnn_kernels.cpu import team
-from fastnn_kernels.cpu.execute import attribute_word
 from fastnn_kernels.instructions import STATUS, STEP
+from fastnn_kernels.operands import attribute_word
 
 WORKERS = [1, 2, 3, 7]
 

@@ -1,0 +1,41 @@
+"""Adapters: from a contract line, the source of the function that is launched, which makes a kernel's arrays of addresses and sizes.
+
+Its parameters are ``status`` (the address of an int64; where that is not 0, nothing is done; 0: no such address), an address for
+every operand (0: absent), an int64 for every dimension letter, and the attributes, int64 or float64.
+"""
+
+from __future__ import annotations
+
+from fastnn_kernels.instructions import DTYPES, Instruction, OperandSpec
+
+SCRATCH_ELEMENTS = 1
+"""Elements of an operand ``scratch`` for each worker: blocks have shared memory, so none is used."""
+
+
+def _array(spec: OperandSpec, dtype: str) -> str:
+    shape = [str(size) for size in spec.shape]
+    if spec.optional:
+        shape[0] = f"({shape[0]} if {spec.name}_address != 0 else 0)"
+    return f"array_{dtype if spec.dtype == 'f' else DTYPES[spec.dtype]}({spec.name}_address, ({', '.join(shape)},))"
+
+
+def parameters(instruction: Instruction) -> dict[str, str]:
+    """Names and Numba types of the parameters of an instruction's entry, in order."""
+    attributes = {name: "float64" if kind == "d" else "int64" for name, kind in instruction.attributes}
+    addresses = ["status", *(f"{spec.name}_address" for spec in instruction.operands)]
+    return dict.fromkeys(addresses, "uint64") | dict.fromkeys(instruction.dimensions, "int64") | attributes
+
+
+def adapter_source(instruction: Instruction, dtype: str) -> str:
+    """The adapter of ``instruction`` as Python source; ``function`` is the kernel."""
+    arguments = [_array(spec, dtype) for spec in instruction.operands]
+    arguments += [name for name, _ in instruction.attributes]
+    lines = [f"def entry({', '.join(parameters(instruction))}):"]
+    lines += ["    if status != 0:", "        if load_int(status) != 0:", "            return"]
+    if instruction.parallel:
+        arguments += ["int64(block())", "int64(blocks())"]
+    else:
+        lines += ["    if block() != 0:", "        return"]
+        arguments += ["0", "1"]
+    lines += ["    function(", *(f"        {argument}," for argument in arguments), "    )"]
+    return "\n".join(lines) + "\n"

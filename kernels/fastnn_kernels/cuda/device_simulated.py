@@ -1,0 +1,126 @@
+"""The simulator's device: memory of the host that may be used through a stream alone, kernels as Python functions.
+
+The same names as in `driver`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn_kernels.cpu.adapters import split_unit
+from fastnn_kernels.cuda import ptx_simulated
+from fastnn_kernels.cuda.adapters import adapter_source, parameters
+from fastnn_kernels.cuda.simulator import run_blocks
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+ALIGNMENT = 256
+"""Of allocated memory, as on a device."""
+
+_live: weakref.WeakSet[Buffer] = weakref.WeakSet()
+
+
+def why_not() -> str | None:
+    """Why no device can be used; None: it can."""
+    return None
+
+
+def properties() -> dict[str, Any]:
+    """What the device is."""
+    return {"name": "simulator", "compute_capability": (0, 0), "multiprocessors": 2, "memory": 0, "driver": ""}
+
+
+class Buffer:
+    """``size`` bytes of the device, full of 0xFF, from ``address``; given back when nobody holds it."""
+
+    def __init__(self, size: int) -> None:
+        self._memory = np.full(max(size, 1) + ALIGNMENT, 0xFF, np.uint8)
+        self.size = size
+        self.address = self._memory.ctypes.data + -self._memory.ctypes.data % ALIGNMENT
+        _live.add(self)
+
+
+def allocate(size: int) -> Buffer:
+    """``size`` bytes of the device."""
+    return Buffer(size)
+
+
+def _check(address: int, size: int) -> None:
+    """An address that the device would not know is an error."""
+    if not any(buffer.address <= address and address + size <= buffer.address + max(buffer.size, 1) for buffer in list(_live)):
+        raise RuntimeError(f"{size} bytes at address {address} are not memory of the device")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A unit as something to launch, and the names and types of its parameters."""
+
+    unit: str
+    parameters: dict[str, str]
+    function: Callable[..., None]
+
+
+Launch = tuple[Entry, int, Sequence[float]]
+"""An entry, its number of blocks and its arguments."""
+
+
+class Stream:
+    """Does what it is told at once."""
+
+    def upload(self, address: int, array: NDArray) -> None:
+        """Copy a C-contiguous host array to the device."""
+        _check(address, array.nbytes)
+        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def download(self, array: NDArray, address: int) -> None:
+        """Copy from the device into a C-contiguous host array; it is there after `synchronize`."""
+        _check(address, array.nbytes)
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
+        """Run ``entry`` on ``blocks`` blocks."""
+        for kind, value in zip(entry.parameters.values(), arguments, strict=True):
+            if kind == "uint64" and value:
+                _check(int(value), 1)
+        run_blocks(entry.function, blocks, ptx_simulated.THREADS, tuple(arguments))
+
+    def capture(self, launches: Iterable[Launch]) -> Graph:
+        """Launches to repeat."""
+        return Graph(self, list(launches))
+
+    def synchronize(self) -> None:
+        """Wait until all is done."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Launches that run one after another."""
+
+    stream: Stream
+    launches: list[Launch]
+
+    def launch(self, times: int = 1) -> None:
+        """Run them all ``times`` times."""
+        for _ in range(times):
+            for entry, blocks, arguments in self.launches:
+                self.stream.launch(entry, blocks, arguments)
+
+
+def load(units: Iterable[str], progress: Callable[[int, int, str], None] | None = None) -> dict[str, Entry]:
+    """The entry of every unit."""
+    return {unit: _entry(unit) for unit in units}
+
+
+def _entry(unit: str) -> Entry:
+    from fastnn_kernels.cuda.kernels import KERNELS
+
+    op, dtype = split_unit(unit)
+    namespace: dict[str, Any] = {**vars(ptx_simulated), "function": KERNELS[op]}
+    exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
+    return Entry(unit, parameters(INSTRUCTIONS[op]), namespace["entry"])

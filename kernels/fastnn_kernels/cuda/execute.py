@@ -1,0 +1,47 @@
+"""Run one instruction on NumPy arrays: to the device, one launch, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn_kernels.cpu.adapters import unit_name
+from fastnn_kernels.cuda import device
+from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.operands import check_attributes, check_operands
+
+
+def execute(
+    name: str,
+    operands: Mapping[str, NDArray | None],
+    attributes: Mapping[str, int | float] | None = None,
+    *,
+    dtype: str = "float32",
+    workers: int = 1,
+) -> None:
+    """Run instruction ``name`` once; operands that the contract line writes are written in place.
+
+    Parameters and errors are those of `fastnn_kernels.cpu.execute.execute`; a worker is a block of threads.
+    """
+    instruction = INSTRUCTIONS[name]
+    arrays = dict(operands)
+    if any(spec.name == "scratch" for spec in instruction.operands):
+        arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))
+    sizes = check_operands(instruction, arrays, dtype)
+    attributes = attributes or {}
+    check_attributes(instruction, attributes)
+    stream, unit = device.Stream(), unit_name(name, dtype)
+    present = {spec: array for spec in instruction.operands if (array := arrays.get(spec.name)) is not None}
+    buffers = {spec.name: device.allocate(array.nbytes) for spec, array in present.items()}
+    for spec, array in present.items():
+        stream.upload(buffers[spec.name].address, array)
+    addresses = [buffers[spec.name].address if spec.name in buffers else 0 for spec in instruction.operands]
+    values = [attributes[attribute] for attribute, _ in instruction.attributes]
+    stream.launch(device.load([unit])[unit], workers, [0, *addresses, *sizes, *values])
+    for spec, array in present.items():
+        if spec.writes:
+            stream.download(array, buffers[spec.name].address)
+    stream.synchronize()

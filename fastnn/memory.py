@@ -1,11 +1,15 @@
-"""Memory: the segments of one bound program as NumPy buffers, 64-byte aligned."""
+"""Buffers, which the host and a device own in turn, and Memory: the segments of one bound program. All 64-byte aligned."""
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from fastnn_kernels.instructions import DTYPES
+from fastnn_kernels.system import at_fork
 from numpy.typing import NDArray
 
 from fastnn.program import BATCH, SAMPLES, SCRATCH, Operand, Program, Size, Symbol
@@ -24,6 +28,91 @@ def aligned(size: int) -> NDArray[np.uint8]:
     return raw[start : start + size]
 
 
+class Twin(Protocol):
+    """A device's copy of a `Buffer`; it lives as long as the buffer."""
+
+    def send(self, memory: NDArray[np.uint8]) -> None:
+        """Fill the copy from ``memory``; it is read no more on return."""
+
+    def fetch(self, memory: NDArray[np.uint8]) -> None:
+        """Write the copy to ``memory``, before it returns."""
+
+
+class Buffer:
+    """Bytes with one owner at a time, the host or a device: an arena of weights, the state of an optimizer.
+
+    A device that runs a program has them `lend`-ed to it, and keeps them afterwards; whoever looks at them on the host goes
+    through `home`, which fetches them, after the run that is going on. So weights stay where they are trained until somebody looks.
+
+    Attributes
+    ----------
+    memory : ndarray of uint8
+        The host's memory, for addresses and sizes; its contents count only at `home`.
+    twin : Twin or None
+        The device's copy, once there is one.
+    """
+
+    __slots__ = ("__weakref__", "_runs", "memory", "twin")
+
+    def __init__(self, size: int) -> None:
+        self.memory = aligned(size)
+        self.twin: Twin | None = None
+        self._runs = 0
+
+    def home(self) -> NDArray[np.uint8]:
+        """The bytes, owned by the host from now on."""
+        if id(self) in AWAY:
+            with _change:
+                while self._runs:
+                    _change.wait()
+                if id(self) in AWAY:
+                    assert self.twin is not None
+                    self.twin.fetch(self.memory)
+                    del AWAY[id(self)]
+        return self.memory
+
+    def lend(self) -> None:
+        """Let the device, whose copy is `twin`, own the bytes for a run at least; `give_back` ends the run."""
+        with _change:
+            if id(self) not in AWAY:
+                assert self.twin is not None
+                self.twin.send(self.memory)
+                AWAY[id(self)] = weakref.ref(self)
+            self._runs += 1
+
+    def give_back(self) -> None:
+        """The run has ended: the host may fetch the bytes when it needs them."""
+        with _change:
+            self._runs -= 1
+            _change.notify_all()
+
+    def __del__(self) -> None:
+        AWAY.pop(id(self), None)
+
+
+AWAY: dict[int, weakref.ref[Buffer]] = {}
+"""The buffers that a device owns now, by id. As a rule it is empty, and that is all that programs on the host have to ask."""
+
+_change = threading.Condition()
+
+
+def _all_home() -> None:
+    for reference in list(AWAY.values()):
+        if buffer := reference():
+            buffer.home()
+
+
+def _no_runs() -> None:
+    global _change
+    _change = threading.Condition()
+    for reference in AWAY.values():
+        if buffer := reference():
+            buffer._runs = 0
+
+
+at_fork(before=_all_home, after_in_child=_no_runs)  # a child cannot use its parent's device
+
+
 class Memory:
     """Buffers for one program: engines turn operands into addresses or arrays through it.
 
@@ -37,8 +126,10 @@ class Memory:
         The arrays behind ``program.weights``, in order; used in place.
     scratch : int
         Elements of the ``scratch`` segment.
-    shared : dict of str to ndarray, optional
-        Segments that outlive this program (``slots``, ``grads``), as bytes; used in place.
+    shared : dict of str to Buffer, optional
+        Segments that outlive this program (``slots``, ``grads``); used in place.
+    arenas : sequence of Buffer
+        What holds the weights.
     """
 
     def __init__(
@@ -48,8 +139,10 @@ class Memory:
         weights: Sequence[NDArray],
         *,
         scratch: int = 0,
-        shared: dict[str, NDArray[np.uint8]] | None = None,
+        shared: dict[str, Buffer] | None = None,
+        arenas: Sequence[Buffer] = (),
     ) -> None:
+        self.shared = shared or {}
         self.program = program
         self.capacity = -(-capacity // CAPACITY_STEP) * CAPACITY_STEP
         self.weights = list(weights)
@@ -58,11 +151,17 @@ class Memory:
         sizes = dict(program.bytes)
         sizes["activations"] = sizes.get("activations", 0) * self.capacity
         sizes["scratch"] = scratch * program.item_bytes
-        self.segments = {name: aligned(size) for name, size in sizes.items() if name not in (shared or {})}
-        for name, segment in (shared or {}).items():
-            if segment.nbytes < program.bytes[name]:
-                raise ValueError(f"segment {name!r} has {segment.nbytes} bytes, the program needs {program.bytes[name]}")
-            self.segments[name] = segment
+        self.segments = {name: aligned(size) for name, size in sizes.items() if name not in self.shared}
+        self.buffers = (*arenas, *self.shared.values())
+        for name, buffer in self.shared.items():
+            if buffer.memory.nbytes < program.bytes[name]:
+                raise ValueError(f"segment {name!r} has {buffer.memory.nbytes} bytes, the program needs {program.bytes[name]}")
+            self.segments[name] = buffer.memory
+
+    def come_home(self) -> None:
+        """Let the host own the weights and the shared segments; for engines that run on the host, where some are `AWAY`."""
+        for buffer in self.buffers:
+            buffer.home()
 
     def size(self, size: Size, batch: int, operand: Operand | None = None) -> int:
         """A size with its symbols replaced: the batch, the samples of ``operand``'s array, the scratch length."""

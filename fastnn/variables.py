@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.memory import ALIGNMENT, aligned
+from fastnn.memory import ALIGNMENT, Buffer
 
 
 class Variable:
     """A weight: a named array that keeps its address while programs run on it.
+
+    Its value is asked of the variable whenever it is needed: a device may be training it.
 
     Parameters
     ----------
@@ -36,21 +38,32 @@ class Variable:
     """
 
     def __init__(self, value: ArrayLike, dtype: str = "float32", name: str = "variable", trainable: bool = True) -> None:
-        self.array: NDArray[Any] = np.array(value, dtype=dtype, order="C")
+        self.memory: NDArray[Any] = np.array(value, dtype=dtype, order="C")
+        self.buffer: Buffer | None = None
         self.name = name
         self.path = name
         self.trainable = trainable
-        self.in_arena = False
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The value in place. (`memory` is the same array; its contents are out of date while a device owns `buffer`.)"""
+        if self.buffer is not None:
+            self.buffer.home()
+        return self.memory
+
+    def move(self, memory: NDArray[Any], buffer: Buffer) -> None:
+        """Live in ``memory``, a part of ``buffer``, from now on."""
+        self.memory, self.buffer = memory, buffer
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The variable's shape."""
-        return self.array.shape
+        return self.memory.shape
 
     @property
     def dtype(self) -> str:
         """The variable's dtype by name."""
-        return self.array.dtype.name
+        return self.memory.dtype.name
 
     @property
     def value(self) -> NDArray[Any]:
@@ -79,7 +92,7 @@ class Variable:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has an array of its own, in no arena."""
-        return {**self.__dict__, "in_arena": False}
+        return {**self.__dict__, "memory": self.value, "buffer": None}
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self.array!r}>"
@@ -92,14 +105,16 @@ def round_up(size: int) -> int:
 
 def place_in_arena(variables: Iterable[Variable]) -> None:
     """Move the variables that no arena holds yet into a new one, in order, each 64-byte aligned; gaps stay zero."""
-    homeless = [variable for variable in variables if not variable.in_arena]
-    arena = aligned(sum(round_up(variable.array.nbytes) for variable in homeless))
+    homeless = [variable for variable in variables if variable.buffer is None]
+    if not homeless:
+        return
+    arena = Buffer(sum(round_up(variable.memory.nbytes) for variable in homeless))
     offset = 0
     for variable in homeless:
-        old = variable.array
-        place = arena[offset : offset + old.nbytes].view(old.dtype).reshape(old.shape)
+        old = variable.memory
+        place = arena.memory[offset : offset + old.nbytes].view(old.dtype).reshape(old.shape)
         place[...] = old
-        variable.array, variable.in_arena = place, True
+        variable.move(place, arena)
         offset += round_up(old.nbytes)
 
 
@@ -130,13 +145,13 @@ class Layout:
             if not variable.trainable:
                 offsets.append(None)
                 continue
-            address, item = variable.array.ctypes.data, variable.array.itemsize
+            address, item = variable.memory.ctypes.data, variable.memory.itemsize
             if runs and address == neighbour:
                 first = runs[-1]
                 runs[-1] = Run(first.weight, first.offset, (end - first.offset) // item + math.prod(variable.shape))
             else:
                 runs.append(Run(index, end, math.prod(variable.shape)))
             offsets.append(end)
-            neighbour = address + round_up(variable.array.nbytes)
-            end += round_up(variable.array.nbytes)
+            neighbour = address + round_up(variable.memory.nbytes)
+            end += round_up(variable.memory.nbytes)
         return cls(tuple(offsets), tuple(runs), end)

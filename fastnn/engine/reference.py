@@ -11,7 +11,7 @@ from fastnn_kernels.reference.kernels import KERNELS
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Progress, Stop
-from fastnn.memory import Memory
+from fastnn.memory import AWAY, Memory
 from fastnn.program import Program, Row, Symbol
 
 
@@ -70,6 +70,8 @@ class ReferenceEngine:
 
     def run(self, bound: BoundProgram, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
         """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None."""
+        if AWAY:
+            bound.memory.come_home()
         with np.errstate(all="ignore"):
             for step in range(steps):
                 for number in range(first_row if step == 0 else 0, len(bound.calls)):

@@ -10,8 +10,9 @@ from fastnn_kernels.instructions import CONTROL_WORDS, ITERATIONS, NEXT_POSITION
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Engine, Stop
-from fastnn.memory import Memory
+from fastnn.memory import Buffer, Memory
 from fastnn.program import Program
+from fastnn.variables import Variable
 
 
 class Session:
@@ -23,11 +24,11 @@ class Session:
         Where it runs.
     program : Program
         What runs.
-    weights : sequence of ndarray
-        The arrays behind ``program.weights``; used in place.
+    weights : sequence of Variable
+        Those behind ``program.weights``; used in place.
     batch : int
         Samples a batch.
-    shared : dict of str to ndarray, optional
+    shared : dict of str to Buffer, optional
         Segments that outlive the session, such as the optimizer's ``slots``.
     """
 
@@ -35,13 +36,15 @@ class Session:
         self,
         engine: Engine,
         program: Program,
-        weights: Sequence[NDArray[Any]],
+        weights: Sequence[Variable],
         batch: int,
-        shared: dict[str, NDArray[np.uint8]] | None = None,
+        shared: dict[str, Buffer] | None = None,
     ) -> None:
         self.engine, self.program, self.batch = engine, program, batch
         scratch = engine.scratch_elements(program)
-        self.memory = Memory(program, batch, weights, scratch=scratch, shared=shared)
+        arenas = list(dict.fromkeys(variable.buffer for variable in weights if variable.buffer is not None))
+        arrays = [variable.memory for variable in weights]
+        self.memory = Memory(program, batch, arrays, scratch=scratch, shared=shared, arenas=arenas)
         self.control = self.memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         self._totals = self.memory.segments["totals"].view(np.float64).reshape(-1, 2)
         self._places = {slot.name: place for place, slot in enumerate(program.inputs)}

@@ -175,7 +175,7 @@ def _totals(model: Model) -> list[str]:
 
 
 def _count(title: str, variables: Sequence[Variable]) -> str:
-    size = float(sum(variable.array.nbytes for variable in variables))
+    size = float(sum(variable.memory.nbytes for variable in variables))
     for unit in ("B", "KB", "MB", "GB", "TB", "PB"):
         if size < 1024 or unit == "PB":
             break

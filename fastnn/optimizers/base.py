@@ -11,7 +11,7 @@ from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, ITERATIONS,
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.errors import refuse_overrides
-from fastnn.memory import aligned
+from fastnn.memory import Buffer
 from fastnn.naming import snake_case, unique_name
 from fastnn.optimizers.arguments import NOT_YET, check_arguments, checked_rate
 from fastnn.variables import Layout, Variable, place_in_arena
@@ -44,8 +44,8 @@ class Optimizer:
         Updates made.
     layout : Layout
         Where each weight's part of a state vector lies; after `build`.
-    slots : ndarray
-        The state vectors as bytes, vector k from ``k * layout.bytes``; after `build`.
+    buffer : Buffer
+        Holds the state vectors, vector k from byte ``k * layout.bytes``; after `build`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Optimizer:
     op: str
     betas: tuple[float, float] = (0.0, 0.0)
     layout: Layout
-    slots: NDArray[np.uint8]
+    buffer: Buffer
 
     def __init__(self, learning_rate: float, name: str | None = None, **kwargs: Any) -> None:
         advice = "Optimizers of your own are not supported yet: use those of fastnn.optimizers"
@@ -114,7 +114,7 @@ class Optimizer:
             return
         known = {id(variable): parts for variable, parts in self._parts()}
         self.layout, self._variables, self._slot_names = layout, variables, self._names()
-        self.slots = aligned(len(self.state) * layout.bytes)
+        self.buffer = Buffer(len(self.state) * layout.bytes)
         self.built = True
         for variable, parts in self._parts():
             for name, first in self.state:
@@ -137,7 +137,7 @@ class Optimizer:
     def _part(self, name: str, variable: Variable, offset: int) -> NDArray[Any]:
         """The part of state vector ``name`` that belongs to ``variable``, in its shape."""
         start = self._slot_names.index(name) * self.layout.bytes + offset
-        return self.slots[start : start + variable.array.nbytes].view(variable.array.dtype).reshape(variable.shape)
+        return self.buffer.home()[start : start + variable.memory.nbytes].view(variable.dtype).reshape(variable.shape)
 
     @property
     def variables(self) -> list[Variable]:
@@ -149,7 +149,7 @@ class Optimizer:
         for variable, parts in self._parts():
             for name, part in parts.items():
                 state = Variable(part, variable.dtype, f"{variable.path.replace('/', '_')}_{name}", False)
-                state.array = part
+                state.move(part, self.buffer)
                 own.append(state)
         for variable in own:
             variable.path = f"{self.name}/{variable.name}"
@@ -271,7 +271,7 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         """The state by variable, because buffers must be aligned anew."""
-        state = {key: value for key, value in self.__dict__.items() if key not in ("slots", "layout")}
+        state = {key: value for key, value in self.__dict__.items() if key not in ("buffer", "layout")}
         return {**state, "_kept": [(variable, _copied(parts)) for variable, parts in self._parts()]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

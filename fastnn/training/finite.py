@@ -53,7 +53,7 @@ def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Ite
             found += [(node.layer, len(tensors) + place) for place in range(len(node.outputs))]
             tensors += node.outputs
     program = lower(Graph(runtime.graph.inputs, tensors), "predict", dtype=runtime.dtype, variables=runtime.variables)
-    session = Session(select.get("reference"), program, [variable.array for variable in runtime.variables], len(rows))
+    session = Session(select.get("reference"), program, runtime.variables, len(rows))
     outputs = {f"out{place}": np.empty((len(rows), *sample_shape(tensor)), runtime.dtype) for place, tensor in enumerate(tensors)}
     inputs = {name: array[rows] for name, array in samples.slots.items() if name.startswith("x")}
     session.set_inputs(**inputs, **outputs)

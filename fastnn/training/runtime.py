@@ -8,12 +8,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from fastnn_kernels.system import at_fork
-from numpy.typing import NDArray
 
 from fastnn.engine import select
 from fastnn.engine.session import Session
 from fastnn.lowering.heads import Head
 from fastnn.lowering.programs import lower
+from fastnn.memory import Buffer
 from fastnn.program import Program
 from fastnn.training.progress import CompileProgress
 from fastnn.variables import place_in_arena
@@ -90,7 +90,7 @@ class Runtime:
         self.input_shapes = [sample_shape(tensor) for tensor in graph.inputs]
         self.output_shapes = [sample_shape(tensor) for tensor in graph.outputs]
         self.programs: dict[Key, Program] = {}
-        self._slots: NDArray[Any] | None = None
+        self._state: Buffer | None = None
         self._recipe: tuple[Any, ...] = ()
         self._idle: dict[tuple[Key, int], list[Session]] = {}
 
@@ -133,8 +133,8 @@ class Runtime:
         """Lay out the state of ``optimizer`` for the weights; what was lowered for another one, or other arguments, is dropped."""
         optimizer.build(self.variables)
         recipe = (optimizer.op, optimizer.state, optimizer.attributes(), optimizer.betas)
-        if optimizer.slots is not self._slots or recipe != self._recipe:
-            self._slots, self._recipe = optimizer.slots, recipe
+        if optimizer.buffer is not self._state or recipe != self._recipe:
+            self._state, self._recipe = optimizer.buffer, recipe
             self.forget("train")
 
     def forget(self, *kinds: str) -> None:
@@ -156,6 +156,5 @@ class Runtime:
 
     def new_session(self, kind: str, batch: int, weighted: bool = False) -> Session:
         """A session of a program that `program` has made, for its caller to keep."""
-        arrays = [variable.array for variable in self.variables]
-        shared = {"slots": self._slots} if kind == "train" and self._slots is not None else None
-        return Session(self.engine, self.programs[kind, weighted], arrays, batch, shared)
+        shared = {"slots": self._state} if kind == "train" and self._state is not None else None
+        return Session(self.engine, self.programs[kind, weighted], self.variables, batch, shared)

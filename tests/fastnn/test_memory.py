@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import pickle
+import threading
+import warnings
+
 import numpy as np
 import pytest
 
-from fastnn.memory import ALIGNMENT, CAPACITY_STEP, Memory, aligned
+from fastnn import Input, Sequential
+from fastnn.layers import Dense
+from fastnn.memory import ALIGNMENT, AWAY, CAPACITY_STEP, Buffer, Memory, aligned
+from fastnn.optimizers import SGD
 from fastnn.program import BATCH, SAMPLES, SCRATCH, InputSlot, Operand, Program, WeightSlot
+from fastnn.variables import Variable
 
 X, LABELS = Operand("inputs", 0, (SAMPLES, 12), "u1"), Operand("inputs", 1, (SAMPLES,), "i4")
 KERNEL, RUN = Operand("params", 0, (2, 3), "f"), Operand("params", 0, (9,), "f")
@@ -113,6 +123,137 @@ def test_size(size: int, value: int) -> None:
 
 
 def test_shared_segments_are_used_in_place() -> None:
-    slots = aligned(128)
+    slots = Buffer(128)
     memory, _ = make(shared={"slots": slots})
-    assert memory.segments["slots"] is slots
+    assert memory.segments["slots"] is slots.memory
+
+
+class PoisoningTwin:
+    """A device's copy that spoils the host's memory as soon as the device owns the bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.copy = np.zeros(size, np.uint8)
+
+    def send(self, memory: np.ndarray) -> None:
+        self.copy[:] = memory
+        memory[:] = 0xFF
+
+    def fetch(self, memory: np.ndarray) -> None:
+        memory[:] = self.copy
+
+
+def lent(size: int = 64) -> tuple[Buffer, PoisoningTwin]:
+    """A buffer of zeros in the middle of a run on a device."""
+    buffer, twin = Buffer(size), PoisoningTwin(size)
+    buffer.twin = twin
+    buffer.lend()
+    return buffer, twin
+
+
+def test_the_device_keeps_the_bytes_until_somebody_looks() -> None:
+    buffer, twin = lent()
+    twin.copy += 1
+    buffer.give_back()
+    assert id(buffer) in AWAY
+    assert (buffer.memory == 0xFF).all()
+    buffer.lend()  # nothing is sent
+    twin.copy += 1
+    buffer.give_back()
+    assert (buffer.home() == 2).all()
+    assert id(buffer) not in AWAY
+    buffer.memory[:] = 5
+    buffer.lend()
+    buffer.give_back()
+    assert (twin.copy == 5).all()
+    assert (buffer.home() == 5).all()
+
+
+def test_who_looks_during_a_run_waits_for_its_end() -> None:
+    buffer, twin = lent()
+    buffer.lend()  # two runs
+    seen: list[int] = []
+    looking = threading.Thread(target=lambda: seen.append(int(buffer.home()[0])))
+    looking.start()
+    buffer.give_back()
+    looking.join(0.05)
+    assert looking.is_alive()
+    twin.copy[:] = 7
+    buffer.give_back()
+    looking.join(10)
+    assert seen == [7]
+
+
+def test_a_buffer_that_is_gone_is_away_no_longer() -> None:
+    before = len(AWAY)
+    buffer, _ = lent()
+    assert len(AWAY) == before + 1
+    del buffer
+    assert len(AWAY) == before
+
+
+def test_variables_and_the_optimizers_state_come_home_when_they_are_looked_at() -> None:
+    kernel, optimizer = Variable([1.0, 2.0], name="kernel"), SGD(0.5, momentum=0.9)
+    optimizer.build([kernel])
+    velocity = optimizer.variables[2]
+    assert kernel.buffer is not None
+    for buffer in (kernel.buffer, optimizer.buffer):
+        buffer.twin = PoisoningTwin(len(buffer.memory))
+    looks = [
+        (kernel.buffer, lambda: kernel.numpy(), [1.0, 2.0]),
+        (kernel.buffer, lambda: np.asarray(kernel), [1.0, 2.0]),
+        (kernel.buffer, lambda: pickle.loads(pickle.dumps(kernel)).numpy(), [1.0, 2.0]),
+        (kernel.buffer, lambda: copy.copy(kernel).numpy(), [1.0, 2.0]),
+        (optimizer.buffer, lambda: velocity.numpy(), [0.0, 0.0]),
+        (optimizer.buffer, lambda: optimizer.variables[2].numpy(), [0.0, 0.0]),
+        (optimizer.buffer, lambda: pickle.loads(pickle.dumps(optimizer)).variables[2].numpy(), [0.0, 0.0]),
+    ]
+    for buffer, look, value in looks:
+        buffer.lend()
+        buffer.give_back()
+        np.testing.assert_array_equal(look(), value)
+    for buffer in (kernel.buffer, optimizer.buffer):
+        buffer.lend()
+        buffer.give_back()
+    optimizer.apply([[2.0, 2.0]], [kernel])
+    np.testing.assert_array_equal(kernel.numpy(), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_engines_on_the_host_bring_home_what_they_run_on(device: str) -> None:
+    model = Sequential([Input((3,)), Dense(2, kernel_initializer="ones")])
+    model.compile(SGD(0.1, momentum=0.9), "mse", device=device)
+    predictor = model.predictor(1)
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    wanted, x = model.get_weights(), np.ones((1, 3), np.float32)
+    output = predictor(x)
+    assert model.optimizer is not None
+    arena = model.weights[0].buffer
+    assert arena is not None
+    for buffer in (arena, model.optimizer.buffer):
+        buffer.twin = PoisoningTwin(len(buffer.memory))
+        buffer.lend()
+        buffer.give_back()
+    np.testing.assert_array_equal(predictor(x), output)
+    arena.lend()
+    arena.give_back()
+    np.testing.assert_array_equal(model(x), output)
+    arena.lend()
+    arena.give_back()
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    assert not AWAY
+    assert np.isfinite(model.get_weights()[0]).all()
+    assert not np.array_equal(model.get_weights()[0], wanted[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_before_a_fork_everything_comes_home() -> None:
+    buffer, twin = lent()
+    buffer.give_back()
+    twin.copy[:] = 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of threads at a fork
+        child = os.fork()
+    if child == 0:
+        os._exit(int(buffer.memory[0]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert not AWAY

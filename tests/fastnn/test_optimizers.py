@@ -94,7 +94,7 @@ def test_the_state_is_the_instructions_operands_in_order_with_first_values(optim
     assert len(optimizer.attributes()) == len(INSTRUCTIONS[optimizer.op].attributes)
     built = fresh(optimizer)
     built.build([Variable(np.ones((3, 5))), Variable(np.ones(5))])
-    vectors = built.slots.view(np.float32).reshape(len(own), built.layout.bytes // 4) if own else []
+    vectors = built.buffer.home().view(np.float32).reshape(len(own), built.layout.bytes // 4) if own else []
     for vector, (_, first) in zip(vectors, optimizer.state, strict=True):
         np.testing.assert_array_equal(vector[:15], np.float32(first))
         assert vector[15] == 0
@@ -104,9 +104,9 @@ def test_rebuilding_keeps_the_state_of_variables_that_stay():
     kept, frozen, gone = Variable([1.0]), Variable([1.0]), Variable([1.0])
     optimizer = optimizers.SGD(0.1, momentum=0.5)
     optimizer.build([kept, frozen, gone])
-    slots = optimizer.slots
+    buffer = optimizer.buffer
     optimizer.build([kept, frozen, gone])
-    assert optimizer.slots is slots
+    assert optimizer.buffer is buffer
     optimizer.apply([[1.0], [2.0], [3.0]], [kept, frozen, gone])
     frozen.trainable = False
     optimizer.build([kept, frozen])
@@ -134,7 +134,7 @@ def test_a_copy_goes_on_where_the_original_is(duplicate):
         one.apply([[2.0, -1.0]], [variable])
     np.testing.assert_array_equal(weight.numpy(), other_weight.numpy())
     assert other.iterations == 2
-    assert other.slots.ctypes.data % 64 == 0
+    assert other.buffer.memory.ctypes.data % 64 == 0
 
 
 def test_variables_are_iterations_rate_and_state():

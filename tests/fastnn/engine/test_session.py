@@ -9,6 +9,7 @@ from fastnn.engine.session import Session
 from fastnn.lowering import operations
 from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
 from fastnn.lowering.heads import row_loss
+from fastnn.memory import Buffer
 from fastnn.program import BATCH, SAMPLES, Operand
 from fastnn.variables import Variable, place_in_arena
 
@@ -66,7 +67,7 @@ def test_an_epoch_equals_the_loop_written_out(engine, batch, shuffled):
     program, kernel = linear_regression("train")
     x, y = data()
     order = np.random.default_rng(1).permutation(SAMPLES_COUNT) if shuffled else np.arange(SAMPLES_COUNT)
-    session = Session(engine, program, [kernel.array], batch)
+    session = Session(engine, program, [kernel], batch)
     session.set_inputs(x=x, y=y, index=order if shuffled else None, learning_rate=np.full(SAMPLES_COUNT, 0.05))
     session.start(SAMPLES_COUNT)
     assert session.run() == session.steps == -(-SAMPLES_COUNT // batch)
@@ -81,7 +82,7 @@ def test_running_in_pieces_changes_no_bit(engine):
     for pieces in ([None], [1, 1, 1, None], [2, None], [1, 5]):
         program, kernel = linear_regression("train")
         x, y = data()
-        session = Session(engine, program, [kernel.array], 3)
+        session = Session(engine, program, [kernel], 3)
         session.set_inputs(x=x, y=y, learning_rate=np.full(4, 0.05))
         session.start(SAMPLES_COUNT)
         for steps in pieces:
@@ -96,7 +97,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_resumes_after_it(
     program, kernel = linear_regression("train")
     x, y = data()
     y[bad] = np.inf
-    session = Session(engine, program, [kernel.array], 4)
+    session = Session(engine, program, [kernel], 4)
     session.set_inputs(x=x, y=y, learning_rate=np.full(3, 0.05))
     session.start(SAMPLES_COUNT)
     session.run()
@@ -112,7 +113,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_resumes_after_it(
 def test_predict_follows_the_callers_arrays_from_call_to_call(engine):
     program, kernel = linear_regression("predict")
     kernel.assign([[1.0], [2.0], [3.0]])
-    session = Session(engine, program, [kernel.array], 4)
+    session = Session(engine, program, [kernel], 4)
     for count in (10, 3, 4):
         x, out = np.random.default_rng(count).normal(size=(count, FEATURES)), np.full((count, 1), np.nan)
         session.set_inputs(x=x, out=out)
@@ -123,7 +124,7 @@ def test_predict_follows_the_callers_arrays_from_call_to_call(engine):
 
 def test_an_input_that_was_not_given_is_named(engine):
     program, kernel = linear_regression("predict")
-    session = Session(engine, program, [kernel.array], 4)
+    session = Session(engine, program, [kernel], 4)
     session.set_inputs(out=np.empty((4, 1)))
     session.start(4)
     with pytest.raises(ValueError, match="the predict program needs the input 'x'"):
@@ -133,4 +134,4 @@ def test_an_input_that_was_not_given_is_named(engine):
 def test_a_shared_segment_that_is_too_small_is_refused(engine):
     program, kernel = linear_regression("train")
     with pytest.raises(ValueError, match="segment 'grads' has 8 bytes, the program needs 64"):
-        Session(engine, program, [kernel.array], 4, shared={"grads": np.zeros(8, np.uint8)})
+        Session(engine, program, [kernel], 4, shared={"grads": Buffer(8)})

@@ -1,0 +1,61 @@
+"""Without a GPU: every kernel compiles for every architecture, and none keeps anything in local memory.
+
+python -m fastnn_kernels.cuda.check [unit or instruction ...]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from fastnn_kernels.cpu.adapters import unit_name
+from fastnn_kernels.system import usable_cores
+
+CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
+"""Turing (T4), Ampere (A100, RTX 30), Ada, Hopper, Blackwell (B200, RTX 50)."""
+
+REGISTERS = re.compile(r"used (\d+) registers")
+LOCAL = re.compile(r"([1-9]\d*) (bytes stack frame|bytes spill stores|bytes spill loads|stack|bytes lmem)")
+
+
+def units() -> list[str]:
+    """Every unit that there is a kernel for."""
+    from fastnn_kernels.cuda.kernels import KERNELS
+
+    return list(dict.fromkeys(unit_name(op, dtype) for op in KERNELS for dtype in ("float32", "float64")))
+
+
+def check_unit(unit: str) -> list[str]:
+    """A line for every architecture; those of a failure begin with BAD."""
+    from fastnn_kernels.cuda.compiler import architecture, compile_cubin
+
+    lines = []
+    for capability in CAPABILITIES:
+        name = f"{unit} {architecture(capability)}"
+        try:
+            code, log = compile_cubin(unit, capability)
+        except Exception as error:  # a line of the report
+            lines.append(f"BAD {name}: {type(error).__name__}: {error}")
+            continue
+        trouble = ", ".join(dict.fromkeys(match[0] for match in LOCAL.finditer(log)))
+        lines.append(f"{'BAD' if trouble else 'ok '} {name}: {REGISTERS.search(log)[1]} registers, {len(code)} bytes {trouble}")
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check the units that ``arguments`` name, or all; the number of failures."""
+    chosen = [unit for unit in units() if not arguments or unit in arguments or unit.partition("-")[0] in arguments]
+    failures = 0
+    with ProcessPoolExecutor(usable_cores(), get_context("spawn")) as pool:
+        for lines in pool.map(check_unit, chosen):
+            print(*lines, sep="\n", flush=True)
+            failures += sum(line.startswith("BAD") for line in lines)
+    print(f"{len(chosen)} units, {len(CAPABILITIES)} architectures, {failures} failures")
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1:]), 1))

@@ -1,0 +1,69 @@
+"""The compiler: one unit to one cubin, by numba-cuda. Needs neither a GPU nor a driver."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from cuda.core import Linker, LinkerOptions, ObjectCode
+from numba import cuda
+from numba.cuda import dispatcher, types
+
+from fastnn_kernels.cpu.adapters import split_unit, symbol
+from fastnn_kernels.cuda import ptx
+from fastnn_kernels.cuda.adapters import adapter_source, parameters
+from fastnn_kernels.cuda.kernels import KERNELS
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+ENTRY = re.compile(r"\.entry\s+(\w+)")
+
+_lock = threading.RLock()
+
+
+def architecture(capability: tuple[int, int]) -> str:
+    """``sm_90a`` for (9, 0): from Hopper on with the instructions of this very architecture, as numba-cuda compiles for a GPU."""
+    major, minor = capability
+    return f"sm_{major}{minor}{'a' if major >= 9 else ''}"
+
+
+def entry_point(unit: str) -> tuple[Any, Callable[..., None]]:
+    """The signature and the Python function of ``unit``."""
+    op, dtype = split_unit(unit)
+    namespace: dict[str, Any] = {**vars(ptx), "int64": types.int64, "function": KERNELS[op]}
+    exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
+    signature = types.void(*(getattr(types, kind) for kind in parameters(INSTRUCTIONS[op]).values()))
+    return signature, namespace["entry"]
+
+
+@contextmanager
+def _compute_capability(capability: tuple[int, int]) -> Iterator[None]:
+    """Device functions are compiled for the device they find, and without one not at all; which one does not change their code."""
+    with _lock:
+        found, device = dispatcher.get_current_device, SimpleNamespace(compute_capability=capability)
+        dispatcher.get_current_device = lambda: device
+        try:
+            yield
+        finally:
+            dispatcher.get_current_device = found
+
+
+def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
+    """``unit`` as PTX, its entry named `symbol`."""
+    signature, function = entry_point(unit)
+    target = (*capability, "a") if capability[0] >= 9 else capability
+    with _compute_capability(capability):
+        text, _ = cuda.compile(
+            function, signature, device=False, abi="numba", cc=target, output="ptx", launch_bounds=ptx.THREADS, fastmath=False
+        )
+    return text.replace(ENTRY.search(text)[1], symbol(unit))
+
+
+def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:
+    """``unit`` as machine code, and what the assembler tells of it: registers, shared and local memory, spills."""
+    code = ObjectCode.from_ptx(compile_ptx(unit, capability).encode(), name=unit)
+    linker = Linker(code, options=LinkerOptions(arch=architecture(capability), verbose=True))
+    return linker.link("cubin").code, linker.get_info_log()

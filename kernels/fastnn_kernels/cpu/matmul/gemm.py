@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
+from fastnn_kernels.cpu.matmul.gemv import FEW_ROWS, few_rows
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, wide_tile
 from fastnn_kernels.cpu.matmul.packing import pack
 from fastnn_kernels.cpu.matmul.vectors import TILE, flat, tile_columns
@@ -41,9 +42,12 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
     terms = a.shape[0] if transpose_a else a.shape[1]
     a_steps = (1, a.shape[1]) if transpose_a else (a.shape[1], 1)
     b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
+    slope, part, done = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop), column_start
+    if m <= FEW_ROWS:
+        done = few_rows(flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part, bias, flags, slope)
     blocks(
-        flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, column_start, column_stop),
-        bias, flags, out.dtype.type(negative_slope), scratch, worker * (scratch.size // workers),
+        flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, done, column_stop),
+        bias, flags, slope, scratch, worker * (scratch.size // workers),
     )  # fmt: skip
     activate(out, row_start, row_stop, column_start, column_stop, activation)
 

@@ -1,0 +1,6 @@
+"""The CUDA target: the kernels for NVIDIA GPUs, through numba-cuda, and a simulator of them (``NUMBA_ENABLE_CUDASIM=1``)."""
+
+import os
+
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+"""Kernels are plain Python, the device is memory of the host. Read as Numba reads it; numba-cuda itself is not needed then."""

@@ -1,4 +1,4 @@
-"""Adapters: from a contract line, the source of the function that is launched, which makes a kernel's arrays of addresses and sizes.
+"""Adapters: from a contract line, the source of the function that is launched: addresses and sizes to arrays.
 
 Its parameters are ``status`` (the address of an int64; where that is not 0, nothing is done; 0: no such address), an address for
 every operand (0: absent), an int64 for every dimension letter, and the attributes, int64 or float64.

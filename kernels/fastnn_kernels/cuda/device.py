@@ -13,7 +13,7 @@ stream.synchronize()
 
 from __future__ import annotations
 
-from fastnn_kernels.cuda.target import SIMULATED
+from fastnn_kernels.cuda import SIMULATED
 
 if SIMULATED:
     from fastnn_kernels.cuda.device_simulated import Buffer, Entry, Graph, Launch, Stream, allocate, load, properties, why_not

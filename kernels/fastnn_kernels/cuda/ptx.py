@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -161,3 +161,204 @@ def dtype_of(typingctx: Any, value: Any) -> Any:
 def unsigned(value):
     """Indices are unsigned: Numba looks for negative ones in a way that costs instructions."""
     return types.uint64(value)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """Pointer to element ``index`` of a C-contiguous array, counted through all its axes."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
+def _pack(builder: Any, values: list[Any], item: Any) -> Any:
+    packed = ir.Constant(ir.ArrayType(item, len(values)), ir.Undefined)
+    for place, value in enumerate(values):
+        packed = builder.insert_value(packed, value, place)
+    return packed
+
+
+def _unpack(builder: Any, packed: Any, count: int) -> list[Any]:
+    return [builder.extract_value(packed, place) for place in range(count)]
+
+
+def _inline(builder: Any, result: Any, text: str, constraints: str, arguments: Sequence[Any], *, effect: bool = True) -> Any:
+    """One piece of PTX."""
+    function = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(ir.InlineAsm(function, text, constraints, side_effect=effect), arguments)
+
+
+@intrinsic
+def address_of(typingctx: Any, array: Any) -> Any:
+    """Where an array's elements begin; 128-bit loads and stores need multiples of 16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, I64)
+
+    return types.uint64(array), codegen
+
+
+@intrinsic
+def load4(typingctx: Any, array: Any, index: Any) -> Any:
+    """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address is a multiple of 16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        item = context.get_data_type(array.dtype)
+        pointer = _pointer(context, builder, array, args[0], args[1])
+        vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, 4).as_pointer()), align=16)
+        return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(4)], item)
+
+    return types.UniTuple(array.dtype, 4)(array, types.uint64), codegen
+
+
+@intrinsic
+def store4(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
+    """``array[index : index + 4] = values``; the address is a multiple of 16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector_type = ir.VectorType(context.get_data_type(array.dtype), 4)
+        vector = ir.Constant(vector_type, ir.Undefined)
+        for place, value in enumerate(_unpack(builder, args[2], 4)):
+            vector = builder.insert_element(vector, value, I32(place))
+        pointer = _pointer(context, builder, array, args[0], args[1])
+        builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=16)
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64, types.UniTuple(array.dtype, 4)), codegen
+
+
+@intrinsic
+def zeros(typingctx: Any, dtype: Any, count: Any) -> Any:
+    """A tuple of zeros: registers, where every index is a constant."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    scalar, size = _scalar(dtype), count.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        item = context.get_data_type(scalar)
+        return ir.Constant(ir.ArrayType(item, size), [item(0)] * size)
+
+    return types.UniTuple(scalar, size)(dtype, count), codegen
+
+
+zeros.prefer_literal = True
+
+
+@intrinsic
+def fma_outer(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """``total[i, j] + a[i] * b[j]`` of tuples, ``total`` row after row; unrolled, b forth and back for the register cache."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = _unpack(builder, args[0], total.count)
+        left, right = _unpack(builder, args[1], a.count), _unpack(builder, args[2], b.count)
+        for i in range(a.count):
+            for j in range(b.count) if i % 2 == 0 else reversed(range(b.count)):
+                place = i * b.count + j
+                sums[place] = builder.fma(left[i], right[j], sums[place])
+        return _pack(builder, sums, sums[0].type)
+
+    return total(total, a, b), codegen
+
+
+@intrinsic
+def architecture(typingctx: Any) -> Any:
+    """90 for sm_90, known when PTX is made: of two branches only one is compiled."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        text = builder.addrspacecast(context.insert_const_string(builder.module, "__CUDA_ARCH"), I8.as_pointer())
+        reflect = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, [I8.as_pointer()]), "__nvvm_reflect")
+        return builder.udiv(builder.call(reflect, [text]), I32(10))
+
+    return types.uint32(), codegen
+
+
+@intrinsic
+def copy16_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any) -> Any:
+    """16 bytes of a global array into a shared one, past the registers; from sm_80. Both addresses are multiples of 16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, target, args[0], args[1])
+        shared = builder.ptrtoint(builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, SHARED)), I64)
+        data = builder.ptrtoint(_pointer(context, builder, source, args[2], args[3]), I64)
+        _inline(builder, VOID, "cp.async.cg.shared.global [$0], [$1], 16;", "l,l,~{memory}", [shared, data])
+        return context.get_dummy_value()
+
+    return types.void(target, types.uint64, source, types.uint64), codegen
+
+
+@intrinsic
+def copies_commit(typingctx: Any) -> Any:
+    """The copies since the last call are one group."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _inline(builder, VOID, "cp.async.commit_group;", "~{memory}", [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def copies_wait(typingctx: Any, groups: Any) -> Any:
+    """Until at most ``groups`` groups of this thread's copies are under way; then the block has to `sync`."""
+    if not isinstance(groups, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _inline(builder, VOID, f"cp.async.wait_group {groups.literal_value};", "~{memory}", [])
+        return context.get_dummy_value()
+
+    return types.void(groups), codegen
+
+
+copies_wait.prefer_literal = True
+
+
+def _on_each(text: str, inputs: int) -> Any:
+    """An intrinsic that applies PTX to the elements of ``inputs`` tuples of float32."""
+    constraints = ",".join(["=f"] + ["f"] * inputs)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        columns = [_unpack(builder, packed, signature.args[0].count) for packed in args]
+        results = [_inline(builder, F32, text, constraints, values, effect=False) for values in zip(*columns, strict=True)]
+        return _pack(builder, results, F32)
+
+    return codegen
+
+
+ROUND_TF32 = "{ .reg .b32 t; cvt.rna.tf32.f32 t, $1; mov.b32 $0, t; }"
+REST_TF32 = "{ .reg .b32 t; .reg .f32 d; sub.f32 d, $1, $2; cvt.rna.tf32.f32 t, d; mov.b32 $0, t; }"
+
+
+@intrinsic
+def round_tf32(typingctx: Any, values: Any) -> Any:
+    """Float32 numbers, rounded to the 10 bits that the tensor cores read; from sm_80."""
+    return values(values), _on_each(ROUND_TF32, 1)
+
+
+@intrinsic
+def rest_tf32(typingctx: Any, values: Any, rounded: Any) -> Any:
+    """What `round_tf32` left out of ``values``, rounded in turn."""
+    return values(values, rounded), _on_each(REST_TF32, 2)
+
+
+@intrinsic
+def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """``total + a @ b`` of a warp's tiles, 16x8 by 8x8 each, from sm_80: 4 numbers a thread of each of a's tiles, 2 of b's, 4 of
+    total's; ``total`` row of tiles after row. With g = lane // 4 and t = lane % 4 a thread holds a[g, t], a[g + 8, t], a[g, t + 4],
+    a[g + 8, t + 4]; b[t, g], b[t + 4, g]; total[g, 2 t], total[g, 2 t + 1], total[g + 8, 2 t], total[g + 8, 2 t + 1].
+    """
+    rows, columns = a.count // 4, b.count // 2
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = _unpack(builder, args[0], total.count)
+        left, right = (
+            [builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
+        )
+        text = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
+        constraints = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f"
+        for m in range(rows):
+            for n in range(columns) if m % 2 == 0 else reversed(range(columns)):
+                place = slice(4 * (m * columns + n), 4 * (m * columns + n) + 4)
+                operands = [*left[4 * m : 4 * m + 4], *right[2 * n : 2 * n + 2], *sums[place]]
+                result = _inline(builder, ir.LiteralStructType([F32] * 4), text, constraints, operands)
+                sums[place] = _unpack(builder, result, 4)
+        return _pack(builder, sums, F32)
+
+    return total(total, a, b), codegen

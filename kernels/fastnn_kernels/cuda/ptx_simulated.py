@@ -104,3 +104,74 @@ def unsigned(value: int) -> int:
 
 
 int64 = int
+
+
+def address_of(array: NDArray) -> int:
+    return array.ctypes.data
+
+
+def _aligned(array: NDArray, index: int) -> int:
+    if (array.ctypes.data + int(index) * array.itemsize) % 16:
+        raise RuntimeError(f"the address of element {index} is no multiple of 16")
+    return int(index)
+
+
+def load4(array: NDArray, index: int) -> tuple[Any, ...]:
+    first = _aligned(array, index)
+    return tuple(array.reshape(-1)[first : first + 4])
+
+
+def store4(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
+    first = _aligned(array, index)
+    array.reshape(-1)[first : first + 4] = values
+
+
+def zeros(dtype: Any, count: int) -> tuple[Any, ...]:
+    return (dtype(0),) * count
+
+
+def fma_outer(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple((np.array(total) + np.outer(a, b).reshape(-1)).astype(type(total[0])))
+
+
+def architecture() -> int:
+    return 80
+
+
+def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int) -> None:
+    store, load, count = _aligned(target, target_index), _aligned(source, source_index), 16 // source.itemsize
+    target.reshape(-1)[store : store + count] = source.reshape(-1)[load : load + count]
+
+
+def copies_commit() -> None:
+    pass
+
+
+def copies_wait(groups: int) -> None:
+    pass
+
+
+def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    bits = np.array(values, np.float32).view(np.uint32)
+    return tuple(((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32))
+
+
+def rest_tf32(values: tuple[Any, ...], rounded: tuple[Any, ...]) -> tuple[Any, ...]:
+    return round_tf32(tuple(np.array(values, np.float32) - np.array(rounded, np.float32)))
+
+
+def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Every thread gives its numbers and reads the tiles; they are float32 here, of which the tensor cores read 19 bits."""
+    state, warp, lane = local.block, _warp(), local.thread % WARP
+    state.values[local.thread] = np.array(a).reshape(-1, 4), np.array(b).reshape(-1, 2)
+    state.wait(warp)
+    given = [state.values[thread] for thread in warp]
+    state.wait(warp)
+    left = np.array([rows for rows, _ in given]).reshape(8, 4, -1, 4)  # g, t, tile, number
+    right = np.array([columns for _, columns in given]).reshape(8, 4, -1, 2)
+    a_tiles = np.concatenate([np.concatenate([left[..., h + 2 * k] for h in (0, 1)]) for k in (0, 1)], axis=1)  # 16, 8, tile
+    b_tiles = np.concatenate([right[..., k].transpose(1, 0, 2) for k in (0, 1)])  # 8, 8, tile
+    products = np.einsum("ikm,kjn->mnij", a_tiles, b_tiles, dtype=np.float64)
+    g, t = lane // 4, lane % 4
+    mine = products[:, :, [g, g, g + 8, g + 8], [2 * t, 2 * t + 1, 2 * t, 2 * t + 1]]
+    return tuple((np.array(total) + mine.reshape(-1)).astype(np.float32))

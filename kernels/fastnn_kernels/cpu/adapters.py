@@ -1,31 +1,11 @@
-"""Adapters: from a contract line, the source of the function that unpacks a row into arrays and calls the kernel.
-
-A *unit* is what is compiled and kept as one object: an instruction for one dtype (``relu-float32``; ``take_rows``, which has
-no operand of the program's dtype), or the ``interpreter``.
-"""
+"""Adapters: from a contract line, the source of the function that unpacks a row into arrays and calls the kernel."""
 
 from __future__ import annotations
 
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, ROW_OPERANDS, Instruction, OperandSpec
+from fastnn_kernels.instructions import DTYPES, ROW_OPERANDS, Instruction, OperandSpec
+from fastnn_kernels.units import INTERPRETER, split_unit, symbol, unit_name
 
-INTERPRETER = "interpreter"
-
-
-def unit_name(op: str, dtype: str) -> str:
-    """The unit that runs instruction ``op`` in a program of ``dtype``."""
-    generic = any(operand.dtype == "f" for operand in INSTRUCTIONS[op].operands)
-    return f"{op}-{dtype}" if generic else op
-
-
-def split_unit(unit: str) -> tuple[str, str]:
-    """The instruction and the dtype (float32 where it does not matter) of ``unit``."""
-    op, _, dtype = unit.partition("-")
-    return op, dtype or "float32"
-
-
-def symbol(unit: str) -> str:
-    """The name of the unit's function in its object."""
-    return "fastnn_" + unit.replace("-", "_")
+__all__ = ["INTERPRETER", "adapter_source", "split_unit", "symbol", "unit_name"]
 
 
 def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> str:

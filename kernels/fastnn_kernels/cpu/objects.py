@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 
-from fastnn_kernels import system
-from fastnn_kernels.cpu.adapters import symbol
+from fastnn_kernels import store, system
 from fastnn_kernels.cpu.digests import unit_digests
 from fastnn_kernels.cpu.elf import symbols
+from fastnn_kernels.units import symbol
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
 
-FORMAT = "fastnn-object 1"
+SUFFIX = ".o"
 
 _ELEMENTARY = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
@@ -49,7 +46,6 @@ _lock = threading.RLock()
 _addresses: dict[str, int] = {}
 _engines: list[Any] = []  # loaded code lives as long as the process
 _report = Report()
-_warned = False
 
 
 def report() -> Report:
@@ -69,16 +65,16 @@ def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, in
 
 def _load(units: list[str], progress: Progress | None) -> None:
     engine = _new_engine()  # from here on LLVM knows the functions of this process
-    directory = _directory()
+    directory = store.directory()
     digests = unit_digests(units, directory)
-    found = {unit: _read(directory, unit, digests[unit]) for unit in units}
-    objects = {unit: data for unit, data in found.items() if data is not None}
+    found = {unit: store.read(directory, unit, digests[unit], SUFFIX) for unit in units}
+    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
     missing = [unit for unit in units if unit not in objects]
     for done, unit in enumerate(missing):
         if progress:
             progress(done, len(missing), unit)
         objects[unit] = _compile(unit)
-        _write(directory, unit, digests[unit], objects[unit])
+        store.write(directory, unit, digests[unit], SUFFIX, objects[unit])
     if progress and missing:
         progress(len(missing), len(missing), "")
     _link(engine, objects)
@@ -120,70 +116,6 @@ def _link(engine: Any, objects: dict[str, bytes]) -> None:
     engine.finalize_object()
     _engines.append(engine)
     _addresses.update({unit: engine.get_function_address(symbol(unit)) for unit in objects})
-
-
-def _directory() -> Path | None:
-    """The cache directory, made if need be; None, with one warning a process, where that is impossible."""
-    path = system.cache_directory()
-    try:
-        if path is None:
-            raise OSError("this user has no home directory")
-        system.private_directory(path)
-        return path
-    except OSError as error:
-        _warn(path, error)
-        return None
-
-
-def _warn(path: Path | None, error: OSError) -> None:
-    global _warned
-    if not _warned:
-        _warned = True
-        where = f"{path} cannot be used" if path else "no place is known"
-        advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
-        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, _level_of_caller())
-
-
-def _level_of_caller() -> int:
-    """The ``stacklevel`` with which a warning of the caller's names the line that called fastnn or its kernels."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("fastnn", "fastnn_kernels"):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def _header(unit: str, digest: str, data: bytes) -> bytes:
-    checksum = hashlib.blake2b(data, digest_size=32).hexdigest()
-    return f"{FORMAT} {unit} {digest} {checksum}\n".encode()
-
-
-def _read(directory: Path | None, unit: str, digest: str) -> bytes | None:
-    """The unit's object; None, and the file is deleted, when it is not whole, not ours or not sound."""
-    if directory is None:
-        return None
-    path = directory / f"{unit}-{digest}.o"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    header, newline, data = content.partition(b"\n")
-    if header + newline == _header(unit, digest, data) and sound(data, unit):
-        return data
-    with suppress(OSError):
-        path.unlink()
-    return None
-
-
-def _write(directory: Path | None, unit: str, digest: str, data: bytes) -> None:
-    """Keep an object, and the newest few of the unit's older ones."""
-    if directory is None:
-        return
-    try:
-        system.write_atomically(directory / f"{unit}-{digest}.o", _header(unit, digest, data) + data)
-    except OSError as error:
-        _warn(directory, error)
-        return
-    system.keep_newest(directory, f"{unit}-{'?' * len(digest)}.o")
 
 
 FORK_PATIENCE = 60.0

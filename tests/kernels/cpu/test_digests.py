@@ -2,9 +2,9 @@
 
 import llvmlite.binding as llvm
 import pytest
-from fastnn_kernels.cpu import digests
-from fastnn_kernels.cpu.digests import environment, unit_digests
-from fastnn_kernels.cpu.sources import SourceGraph, read_sources
+from fastnn_kernels import digests
+from fastnn_kernels.cpu.digests import CPU, environment, unit_digests
+from fastnn_kernels.sources import SourceGraph
 
 TABLE = """
 from fastnn_kernels.cpu import math_, waves
@@ -99,20 +99,20 @@ UNITS = ["relu-float32", "sigmoid-float32", "tanh-float32", "interpreter"]
 )
 def test_an_edit_changes_the_units_that_reach_it(path, old, new, changed):
     assert old in SOURCES[path]
-    before, after = SourceGraph(SOURCES), SourceGraph(SOURCES | {path: SOURCES[path].replace(old, new)})
+    before, after = SourceGraph(SOURCES, CPU), SourceGraph(SOURCES | {path: SOURCES[path].replace(old, new)}, CPU)
     assert {unit.partition("-")[0] for unit in UNITS if before.digest_parts(unit) != after.digest_parts(unit)} == changed
 
 
 def test_a_table_that_is_no_literal_reaches_all_that_it_names():
     sources = SOURCES | {"cpu/kernels.py": "from . import waves\nKERNELS = {f.__name__: f for f in (waves.relu, waves.sigmoid)}"}
     edited = sources | {"cpu/waves.py": WAVES.replace("1 + exp", "2 + exp")}
-    assert SourceGraph(sources).digest_parts("relu-float32") != SourceGraph(edited).digest_parts("relu-float32")
+    assert SourceGraph(sources, CPU).digest_parts("relu-float32") != SourceGraph(edited, CPU).digest_parts("relu-float32")
     edited = sources | {"cpu/waves.py": WAVES.replace("half(x[0])", "half(x[1])")}
-    assert SourceGraph(sources).digest_parts("relu-float32") == SourceGraph(edited).digest_parts("relu-float32")
+    assert SourceGraph(sources, CPU).digest_parts("relu-float32") == SourceGraph(edited, CPU).digest_parts("relu-float32")
 
 
 def test_dtypes_and_contracts_differ():
-    graph = SourceGraph(read_sources())
+    graph = SourceGraph(CPU.read_sources(), CPU)
     assert (
         len({tuple(graph.digest_parts(unit)) for unit in ("relu-float32", "relu-float64", "sigmoid-float32", "interpreter")}) == 4
     )

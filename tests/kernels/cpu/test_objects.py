@@ -10,7 +10,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from fastnn_kernels import system
+from fastnn_kernels import store, system
 from fastnn_kernels.cpu import digests, objects
 
 UNIT = "test_note"
@@ -24,7 +24,7 @@ def fresh(instructions, monkeypatch, tmp_path):
     def start():
         monkeypatch.setattr(objects, "_addresses", {})
         monkeypatch.setattr(objects, "_report", objects.Report())
-        monkeypatch.setattr(objects, "_warned", False)
+        monkeypatch.setattr(store, "_warned", False)
 
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
     start()
@@ -79,7 +79,7 @@ OTHER_FUNCTION = "define void @fastnn_other() { ret void }"
 
 def signed(data):
     """As `objects` would have written it, but for its content."""
-    return lambda path, content: objects._header(UNIT, path.stem.removeprefix(f"{UNIT}-"), data()) + data()
+    return lambda path, content: store.header(UNIT, path.stem.removeprefix(f"{UNIT}-"), data()) + data()
 
 
 DAMAGES = {

@@ -9,56 +9,73 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit
-from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.instructions import INSTRUCTIONS, Instruction
+from fastnn_kernels.units import INTERPRETER, split_unit
 
 Key = tuple[str, str]
 """A file, as its path below the package, and a name at its top level."""
 
-PACKAGE = Path(__file__).parents[1]
-
-TABLE, COMPILER = "cpu/kernels.py", "cpu/compiler.py"
-HOST_FILES = frozenset(
-    f"cpu/{name}.py" for name in ("adapters", "cost", "digests", "sources", "elf", "host", "objects", "team", "execute")
-)
-"""Files that no kernel reaches."""
+PACKAGE = Path(__file__).parent
 
 
-def read_sources() -> dict[str, str]:
-    """Every source file that can change an object, by its path below the package."""
-    paths = [PACKAGE / "instructions.py", *sorted((PACKAGE / "cpu").rglob("*.py"))]
-    return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+@dataclass(frozen=True)
+class Target:
+    """Where a target's kernels are: its folder, the files there that no kernel reaches, and what units begin with."""
+
+    folder: str
+    host_files: tuple[str, ...]
+    names: str
+    """The file whose names the adapters use."""
+    options: Key
+    """What every unit is compiled with."""
+    interpreter: Key
+    adapter_source: Callable[[Instruction, str], str]
+
+    @property
+    def table(self) -> str:
+        """The file of `KERNELS`."""
+        return f"{self.folder}/kernels.py"
+
+    def read_sources(self) -> dict[str, str]:
+        """Every source file that can change what is compiled, by its path below the package."""
+        paths = [PACKAGE / "instructions.py", *sorted((PACKAGE / self.folder).rglob("*.py"))]
+        return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 class SourceGraph:
     """The definitions of ``sources`` (text by path) and what each reaches."""
 
-    def __init__(self, sources: dict[str, str]) -> None:
-        self.sources = sources
+    def __init__(self, sources: dict[str, str], target: Target) -> None:
+        self.sources, self.target = sources, target
         self.definitions: dict[Key, list[tuple[str, set[Key]]]] = defaultdict(list)
         self.modules: dict[Key, str] = {}  # a name that stands for a module, and the module's file
         self.originals: dict[Key, Key] = {}  # an imported name, and what it is in its own file
         self.roots: dict[str, set[Key]] = {}
-        trees = {path: ast.parse(text) for path, text in sources.items() if path not in HOST_FILES}
+        host_files = {f"{target.folder}/{name}.py" for name in target.host_files}
+        trees = {path: ast.parse(text) for path, text in sources.items() if path not in host_files}
         for path, tree in trees.items():
-            for node in tree.body:
-                if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    self._add_import(path, node)
+            for node in _imports(tree):
+                self._add_import(path, node)
+        for key, origin in self.originals.items():
+            if origin in self.modules:  # a module that another file imported for this one
+                self.modules[key] = self.modules[origin]
         for path, tree in trees.items():
             self._add_definitions(path, tree)
-        self._read_table(trees.get(TABLE, ast.Module([], [])))
+        self._read_table(trees.get(target.table, ast.Module([], [])))
 
     def digest_parts(self, unit: str) -> list[str]:
         """All source text that ``unit`` is compiled from."""
-        text, roots = "", {("cpu/interpreter.py", "run")}
+        text, roots = "", {self.target.interpreter}
         if unit != INTERPRETER:
             op, dtype = split_unit(unit)
-            text = adapter_source(INSTRUCTIONS[op], dtype)
-            roots = self._meant("cpu/intrinsics.py", ast.parse(text)) | self.roots.get(op, self.roots[""])
-        return [self.sources.get(COMPILER, ""), text, *sorted(self._reach(roots | {("cpu/options.py", "OPTIONS")}))]
+            text = self.target.adapter_source(INSTRUCTIONS[op], dtype)
+            roots = self._meant(self.target.names, ast.parse(text)) | self.roots.get(op, self.roots[""])
+        compiler = self.sources.get(f"{self.target.folder}/compiler.py", "")
+        return [compiler, text, *sorted(self._reach(roots | {self.target.options}))]
 
     def _reach(self, keys: Iterable[Key]) -> set[str]:
         seen: set[Key] = set()
@@ -119,12 +136,19 @@ class SourceGraph:
 
     def _read_table(self, tree: ast.Module) -> None:
         """From a literal table ``KERNELS = {"op": kernel, ...}`` what each entry means; under "" what the whole file does."""
-        self.roots[""] = self._meant(TABLE, tree)
+        self.roots[""] = self._meant(self.target.table, tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):
                 for key, value in zip(node.keys, node.values, strict=True):
                     if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        self.roots[key.value] = self._meant(TABLE, value)
+                        self.roots[key.value] = self._meant(self.target.table, value)
+
+
+def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """A file's imports, also those under an ``if``: the last one of a name counts."""
+    for node in tree.body:
+        parts = ast.walk(node) if isinstance(node, ast.If) else (node,)
+        yield from (part for part in parts if isinstance(part, (ast.Import, ast.ImportFrom)))
 
 
 def _stored(node: ast.stmt) -> Iterator[str]:

@@ -1,0 +1,80 @@
+"""The cache directory: what was compiled, a file for each unit and digest, whole and ours or not read at all."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+from fastnn_kernels import system
+
+FORMAT = "fastnn-object 1"
+
+_warned = False
+
+
+def directory() -> Path | None:
+    """The cache directory, made if need be; None, with one warning a process, where that is impossible."""
+    path = system.cache_directory()
+    try:
+        if path is None:
+            raise OSError("this user has no home directory")
+        system.private_directory(path)
+        return path
+    except OSError as error:
+        _warn(path, error)
+        return None
+
+
+def _warn(path: Path | None, error: OSError) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        where = f"{path} cannot be used" if path else "no place is known"
+        advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
+        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, _level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """The ``stacklevel`` with which a warning of the caller's names the line that called fastnn or its kernels."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("fastnn", "fastnn_kernels"):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def header(unit: str, digest: str, data: bytes) -> bytes:
+    """The line before the data, which tells what it is and proves that it is whole."""
+    checksum = hashlib.blake2b(data, digest_size=32).hexdigest()
+    return f"{FORMAT} {unit} {digest} {checksum}\n".encode()
+
+
+def read(folder: Path | None, unit: str, digest: str, suffix: str) -> bytes | None:
+    """What was kept of the unit; None, and the file is deleted, when it is not whole or not ours."""
+    if folder is None:
+        return None
+    path = folder / f"{unit}-{digest}{suffix}"
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    first_line, newline, data = content.partition(b"\n")
+    if first_line + newline == header(unit, digest, data):
+        return data
+    with suppress(OSError):
+        path.unlink()
+    return None
+
+
+def write(folder: Path | None, unit: str, digest: str, suffix: str, data: bytes) -> None:
+    """Keep ``data``, and the newest few of the unit's older ones."""
+    if folder is None:
+        return
+    try:
+        system.write_atomically(folder / f"{unit}-{digest}{suffix}", header(unit, digest, data) + data)
+    except OSError as error:
+        _warn(folder, error)
+        return
+    system.keep_newest(folder, f"{unit}-{'?' * len(digest)}{suffix}")

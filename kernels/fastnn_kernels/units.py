@@ -1,0 +1,27 @@
+"""Units: what is compiled and kept as one file: an instruction for one dtype, or the ``interpreter``.
+
+``relu-float32``; ``take_rows``, which has no operand of the program's dtype.
+"""
+
+from __future__ import annotations
+
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+INTERPRETER = "interpreter"
+
+
+def unit_name(op: str, dtype: str) -> str:
+    """The unit that runs instruction ``op`` in a program of ``dtype``."""
+    generic = any(operand.dtype == "f" for operand in INSTRUCTIONS[op].operands)
+    return f"{op}-{dtype}" if generic else op
+
+
+def split_unit(unit: str) -> tuple[str, str]:
+    """The instruction and the dtype (float32 where it does not matter) of ``unit``."""
+    op, _, dtype = unit.partition("-")
+    return op, dtype or "float32"
+
+
+def symbol(unit: str) -> str:
+    """The name of the unit's function in its object."""
+    return "fastnn_" + unit.replace("-", "_")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastnn_kernels.system import usable_cores
 
-from benchmarks import charts, compare, machine, quality, runner, tables
+from benchmarks import charts, compare, estimate, machine, quality, runner, tables
 from benchmarks.peers import Peer, all_peers
 from benchmarks.results import Results, load
 from benchmarks.settings import QUICK, Settings
@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--workloads", help="ids, keys or beginnings of names, a comma between them: W1,W6,matmul (default: all)")
     parser.add_argument("--peers", help="names or groups, a comma between them: fastnn,numpy,jax (default: all that are installed)")
-    parser.add_argument("--threads", default="1,all", help="numbers, a comma between them (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="few workloads, few samples, on all threads: less than 3 minutes")
+    parser.add_argument("--threads", help="numbers, a comma between them (default: 1,all; with --quick: all)")
+    parser.add_argument("--quick", action="store_true", help="few workloads, few samples, on all threads: less than 10 minutes")
     parser.add_argument("--device", default="cpu", help="where to run: cpu, the only device that this version has")
     parser.add_argument("--data", type=Path, help="folder with mnist.npz for W11 (default: $FASTNN_DATA, else fastnn's digits)")
     parser.add_argument("--output", type=Path, help=f"the files to write, without suffix (default: {FOLDER.name}/<date>-<machine>)")
@@ -68,10 +68,11 @@ def measure(chosen: argparse.Namespace) -> int:
     if chosen.list:
         print(tables.listing(workloads, peers))
         return 0
-    threads = parse_threads("all" if chosen.quick and chosen.threads == "1,all" else chosen.threads)
+    threads = parse_threads(chosen.threads or ("all" if chosen.quick else "1,all"))
     start = time.monotonic()
-    results = runner.run(workloads, peers, threads, QUICK if chosen.quick else Settings(), lambda line: print(line, flush=True))
-    print(f"\n{time.monotonic() - start:.0f} s\n\n{tables.summary(results)}\n")
+    settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER)
+    results = runner.run(workloads, peers, threads, settings, lambda line: print(line, flush=True), earlier)
+    print(f"\n{estimate.clock(time.monotonic() - start)}\n\n{tables.summary(results)}\n")
     return write(results, chosen.output or FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{machine.slug()}")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.peers import Peer
@@ -32,12 +33,12 @@ def run(row: Workload, peers: Sequence[Peer], threads: int, settings: Settings) 
         return _processes(row, row.spec, peers, threads, settings)
     found = []
     for peer in peers:
-        worker = Worker(peer, threads)
+        start, worker = time.monotonic(), Worker(peer, threads)
         try:
             answer = worker.ask(do="once", workload=row.key, seed=settings.seed)
         finally:
             worker.stop()
-        found.append(measurement_of(row, peer, threads, answer))
+        found.append(replace(measurement_of(row, peer, threads, answer), spent=time.monotonic() - start))
     return found
 
 
@@ -85,7 +86,7 @@ def _one_more(measurement: Measurement, command: Command, peer: Peer, *, keep: b
     if after.status != "ok":
         return after
     wall, cpu = ([*before.wall, sample.wall], [*before.cpu, sample.cpu]) if keep else ([], [])
-    return Measurement(row.key, peer.name, threads, "ok", wall=wall, cpu=cpu, warm_up=before.warm_up, result=after.result)
+    return replace(before, wall=wall, cpu=cpu, result=after.result, spent=measurement.spent + sample.wall)
 
 
 def _start(command: Command, peer: Peer, threads: int) -> tuple[Sample, str]:

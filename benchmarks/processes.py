@@ -160,11 +160,12 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def busy_neighbour(wanted: bool) -> Iterator[None]:
-    """A process that keeps one core busy, if ``wanted``."""
+    """A process that keeps the first core busy, if ``wanted``: another one than that of one thread, one of those of all threads."""
     if not wanted:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    with pinned(cores_of(1 << 16)[:1]):
+        process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
     finally:

@@ -33,9 +33,10 @@ class Measurement:
     """One peer's run of one workload on ``threads`` threads.
 
     ``status``: "ok"; "missing" (not installed), "gap" (no such call), "failed"; ``why`` then says more. ``wall`` and ``cpu`` are
-    seconds a call, one value a sample, of ``calls`` calls each; ``warm_up`` the seconds of the first call. A call trains ``units``
+    seconds a call, one value a sample, of ``calls`` calls each; ``warm_up`` the seconds that building, compiling and the first call
+    took, of a process the first start. A call trains ``units``
     models. ``result``: numbers that are compared; ``agrees``: whether they are the other peers'. ``memory``: peak bytes; of W10
-    the bytes asked for. ``curve``: W11's (seconds, score).
+    the bytes asked for. ``curve``: W11's (seconds, score). ``spent``: seconds that the run took for all of it.
     """
 
     workload: str
@@ -52,6 +53,7 @@ class Measurement:
     agrees: bool | None = None
     memory: int = 0
     curve: list[list[float]] = field(default_factory=list)
+    spent: float = 0.0
 
     @property
     def row(self) -> Workload:
@@ -157,6 +159,10 @@ def _agrees(measurement: Measurement, truth: list[float], stranger: bool) -> boo
     return worst <= tolerance * largest  # False for NaN
 
 
+IN_CACHE = 1_000_000
+"""Bytes of a kernel whose arrays stay in the caches of any machine; it is given by its time, and memory does not limit it."""
+
+
 def figure(measurement: Measurement) -> str:
     """The measurement in the workload's own unit."""
     spec = measurement.row.spec
@@ -170,8 +176,10 @@ def figure(measurement: Measurement) -> str:
         return f"{duration(seconds / spec.steps)}/step"
     if isinstance(spec, SweepSpec):
         return f"{1 / seconds:,.1f} models/s"
-    if isinstance(spec, KernelSpec):
-        return f"{spec.flops / seconds / 1e9:,.1f} GFLOP/s" if spec.flops else f"{spec.bytes / seconds / 1e9:,.2f} GB/s"
+    if isinstance(spec, KernelSpec) and spec.flops:
+        return f"{spec.flops / seconds / 1e9:,.1f} GFLOP/s"
+    if isinstance(spec, KernelSpec) and spec.bytes >= IN_CACHE:
+        return f"{spec.bytes / seconds / 1e9:,.2f} GB/s"
     return f"{duration(seconds)}/call" if isinstance(spec, InferSpec) else duration(seconds)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 from benchmarks import alone, machine
+from benchmarks.estimate import Estimate, Known, clock, estimate
 from benchmarks.peers import Peer
 from benchmarks.processes import Worker, busy_neighbour
 from benchmarks.results import Measurement, Results, compare_results, measurement_of
@@ -19,37 +21,67 @@ from fastnn.bench.specs import MemorySpec, ProcessSpec, QualitySpec, Workload
 Progress = Callable[[str], None]
 
 
-def run(workloads: Sequence[Workload], peers: Sequence[Peer], threads: Sequence[int], settings: Settings, say: Progress) -> Results:
-    """Run everything; what cannot run here is a measurement that says why."""
+def run(
+    workloads: Sequence[Workload],
+    peers: Sequence[Peer],
+    threads: Sequence[int],
+    settings: Settings,
+    say: Progress,
+    earlier: Known | None = None,
+) -> Results:
+    """Run everything; what cannot run here is a measurement that says why. ``earlier``: what the time left is estimated from."""
     most = max(threads)
-    found: list[Measurement] = []
-    for count in sorted(set(threads)):
-        rows = [row for row in workloads if count == most or not row.all_threads]
-        found += _run_with(rows, peers, count, settings, say)
+    missing = {peer.name: why for peer in peers if (why := peer.missing()) is not None}
+    plan = [
+        Step(row, count, [peer for peer in peers if row.peers is None or peer.name in row.peers])
+        for count in sorted(set(threads))
+        for row in workloads
+        if count == most or not row.all_threads
+    ]
+    chosen = ((step.row, step.threads, [peer.name for peer in step.peers if peer.name not in missing]) for step in plan)
+    time_left = estimate(chosen, settings, earlier or {})
+    say(f"{len(plan)} rows, {len(peers) - len(missing)} peers: about {clock(time_left.total)}")
+    found = []
+    for count, steps in groupby(plan, key=lambda step: step.threads):
+        found += _run_with(list(steps), [peer for peer in peers if peer.name not in missing], count, settings, time_left, say)
+    absent = [
+        Measurement(step.row.key, peer.name, step.threads, "missing", missing[peer.name])
+        for step in plan
+        for peer in step.peers
+        if peer.name in missing
+    ]
     return Results(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         machine=describe(),
         settings={**vars(settings), "threads": sorted(set(threads))},
         peers={peer.name: {"group": peer.group, "version": machine.version(peer), "note": peer.note} for peer in peers},
-        measurements=found,
+        measurements=found + absent,
     )
 
 
+@dataclass(frozen=True)
+class Step:
+    """A row of the table on a number of threads, with the peers that it is for."""
+
+    row: Workload
+    threads: int
+    peers: list[Peer]
+
+
 def _run_with(
-    rows: Sequence[Workload], peers: Sequence[Peer], threads: int, settings: Settings, say: Progress
+    steps: Sequence[Step], peers: Sequence[Peer], threads: int, settings: Settings, time_left: Estimate, say: Progress
 ) -> list[Measurement]:
-    missing = {peer.name: why for peer in peers if (why := peer.missing()) is not None}
-    workers = {peer.name: Worker(peer, threads) for peer in peers if peer.name not in missing}
+    workers = {peer.name: Worker(peer, threads) for peer in peers}
     found: list[Measurement] = []
     try:
-        for number, row in enumerate(rows, start=1):
+        for number, step in enumerate(steps, start=1):
             start = time.monotonic()
-            chosen = [peer.name for peer in peers if row.peers is None or peer.name in row.peers]
-            measured = _run_row(row, [workers[name] for name in chosen if name in workers], settings)
+            measured = _run_row(step.row, [workers[peer.name] for peer in step.peers if peer.name in workers], settings)
             found += measured
-            found += [Measurement(row.key, name, threads, "missing", missing[name]) for name in chosen if name in missing]
-            title = f"{threads} thread{'s' * (threads > 1)}  {number:3}/{len(rows)}  {row.key}"
-            say(f"{title:55} {time.monotonic() - start:6.1f} s  {_line(measured)}")
+            time_left.spent.append(time.monotonic() - start)
+            title = f"{threads} thread{'s' * (threads > 1)}  {number:3}/{len(steps)}  {step.row.key}"
+            left = f"{clock(time_left.left())} left"
+            say(f"{title:62} {time_left.spent[-1]:6.1f} s  {left:>12}  {_line(measured)}")
     finally:
         for worker in workers.values():
             worker.stop()
@@ -66,7 +98,7 @@ def _run_row(row: Workload, workers: Sequence[Worker], settings: Settings) -> li
 
 
 def _line(measured: Sequence[Measurement]) -> str:
-    """The fastest, and how far the next ones are behind."""
+    """The best, and how far the next ones are behind."""
     done = sorted((m for m in measured if m.status == "ok"), key=lambda m: m.value)
     if not done:
         return "nobody could run it"
@@ -78,9 +110,10 @@ def _interleaved(row: Workload, workers: Sequence[Worker], settings: Settings) -
     """Prepare one after the other, then one sample each in turn until everybody has enough."""
     found: dict[str, Measurement] = {}
     for worker in workers:
+        start = time.monotonic()
         answer = worker.ask(do="prepare", workload=row.key, seed=settings.seed)
         worker.settle()
-        found[worker.peer.name] = measurement_of(row, worker.peer, worker.threads, answer)
+        found[worker.peer.name] = replace(measurement_of(row, worker.peer, worker.threads, answer), spent=time.monotonic() - start)
     active = [worker for worker in workers if found[worker.peer.name].status == "ok"]
     while active:
         for worker in active:
@@ -97,8 +130,10 @@ def _enough(row: Workload, measurement: Measurement, settings: Settings) -> bool
 
 
 def _one_more(measurement: Measurement, worker: Worker) -> Measurement:
+    start = time.monotonic()
     answer = worker.ask(do="time", samples=1)
     worker.settle()
+    measurement = replace(measurement, spent=measurement.spent + time.monotonic() - start)
     if answer["status"] != "ok":
         return replace(measurement, status=answer["status"], why=answer["why"])
     return replace(measurement, wall=measurement.wall + answer["wall"], cpu=measurement.cpu + answer["cpu"])

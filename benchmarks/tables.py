@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
-from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
+from benchmarks.results import IN_CACHE, LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
 from fastnn.bench.specs import KernelSpec, Workload
 
 SECTIONS = {
@@ -18,10 +18,13 @@ SECTIONS = {
     "W6": "W6 inference",
     "W7": "W7 kernels",
     "forms": "Parallel forms",
+    "neighbour": "A busy neighbour",
+    "costs": "Costs of a row, a meeting, a call",
     "W8": "W8 processes",
     "W9": "W9 sweep",
     "W10": "W10 memory",
     "W11": "W11 quality over time",
+    "growth": "Growth: batch, width, depth",
 }
 
 BUSY = 0.9
@@ -116,8 +119,10 @@ def _limit(row: Workload, limits: dict[str, float]) -> float | None:
     spec = row.spec
     if not isinstance(spec, KernelSpec) or spec.op in (*STREAMS, "read", "multiply_add"):
         return None
-    name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
-    return work / limits[name] if name in limits else None
+    if spec.flops:
+        twice = 2 if spec.dtype == "float64" else 1  # half as many of them fit in a register
+        return twice * spec.flops / limits["flops"] if "flops" in limits else None
+    return spec.bytes / limits["bytes"] if "bytes" in limits and spec.bytes >= IN_CACHE else None
 
 
 def _share(ours: Measurement | None, row: Workload, limits: dict[str, float]) -> str:

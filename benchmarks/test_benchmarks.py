@@ -37,7 +37,7 @@ _computed: dict[str, Measurement] = {}
 @pytest.mark.parametrize(("row", "name"), ROWS, ids=[f"{row.key}-{name}" for row, name in ROWS])
 def test_workload(benchmark: Any, row: Workload, name: str) -> None:
     threads = config.num_threads()
-    task, units = task_of(PEERS[name], row, SETTINGS.seed, threads)
+    task, units, _ = task_of(PEERS[name], row, SETTINGS.seed, threads)
     if task is None:
         pytest.skip(f"{name} has no call for it")
     result, seconds = _first(task)

@@ -3,7 +3,8 @@
 It reads requests, one JSON object a line, and answers each with one:
 
 * ``{"do": "prepare", "workload": key, "seed": n}``: make the data, build, run once (the warm-up). Answers ``{"status": "ok",
-  "warm_up": seconds, "calls": calls a sample, "units": models a call, "result": numbers to compare, "memory": peak bytes}``,
+  "warm_up": seconds of building, compiling and that run, "calls": calls a sample, "units": models a call, "result": numbers to
+  compare, "memory": peak bytes}``,
   ``{"status": "gap", "why": ...}`` for what the library has no call for, or ``{"status": "failed", "why": ...}``.
 * ``{"do": "time", "samples": n}``: answers ``{"wall": [seconds a call, ...], "cpu": [...]}``.
 * ``{"do": "once", "workload": key, "seed": n}``: for a process that does one thing and ends: W8's first fit, W10, W11.
@@ -37,23 +38,30 @@ def pin(cores: str) -> None:
         os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
 
 
-def task_of(peer: Peer, workload: Workload, seed: int, threads: int) -> tuple[Task | None, int]:
-    """The task, and the models that one call of it trains; None when the peer has no call for it."""
+def task_of(peer: Peer, workload: Workload, seed: int, threads: int) -> tuple[Task | None, int, float]:
+    """The task, the models that one call of it trains, and the seconds it took to make; None: the peer has no call for it."""
     from benchmarks import memory
-    from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
+    from fastnn.bench.specs import CostSpec, InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
 
     spec: Any = workload.spec
     units = spec.models if isinstance(spec, SweepSpec) and peer.sweep is not None else 1
     if isinstance(spec, SweepSpec) and peer.sweep is None:
         spec = spec.model
-    makers: dict[type, Any] = {TrainSpec: peer.train, InferSpec: peer.infer, KernelSpec: peer.kernel, SweepSpec: peer.sweep}
+    makers: dict[type, Any] = {
+        TrainSpec: peer.train,
+        SweepSpec: peer.sweep,
+        InferSpec: peer.infer,
+        KernelSpec: peer.kernel,
+        CostSpec: peer.cost,
+    }
     make = makers[type(spec)]
     if make is None:
-        return None, units
+        return None, units, 0.0
     data = make_data(spec, seed)
     memory.reset_peak()  # drawing the data took more than the work may take
+    start = time.perf_counter()
     task = make(spec, data, threads)
-    return task, units
+    return task, units, time.perf_counter() - start
 
 
 def compared(result: Any) -> list[float] | None:
@@ -96,18 +104,18 @@ class Session:
         from fastnn.bench.timing import calls_per_sample
 
         self.task = None
-        self.task, units = task_of(self.peer, find(request["workload"]), request["seed"], self.threads)
+        self.task, units, making = task_of(self.peer, find(request["workload"]), request["seed"], self.threads)
         if self.task is None:
             return {"status": "gap", "why": "no such call"}
         if self.task.reset is not None:
             self.task.reset()
         start = time.perf_counter()
         result = compared(self.task.run())
-        warm_up = time.perf_counter() - start
-        self.calls = calls_per_sample(self.task) if warm_up < 1 else 1
+        first = time.perf_counter() - start
+        self.calls = calls_per_sample(self.task) if first < 1 else 1
         return {
             "status": "ok",
-            "warm_up": warm_up,
+            "warm_up": making + first,
             "calls": self.calls,
             "units": units,
             "result": result,

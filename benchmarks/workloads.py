@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fastnn.bench.specs import InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
+from fastnn.bench.specs import CostSpec, InferSpec, KernelSpec, MemorySpec, QualitySpec, SweepSpec, TrainSpec, Workload
 from fastnn.bench.workloads import BLOBS, W1, W6, W8
 
 ENTROPY, SQUARES = "softmax_cross_entropy", "mean_squared_error"
@@ -32,14 +32,39 @@ TRAINING = (
 )
 
 
+def _steps(spec: TrainSpec, milliseconds: float) -> int:
+    """Steps of one run that takes about ``milliseconds``, at 100 GFLOP/s; enough that what a fit costs once does not count."""
+    return max(5, min(400, int(1e8 * milliseconds * spec.steps / spec.flops)))
+
+
 def _batch(batch: int) -> Workload:
-    steps = max(20, min(400, 4096 // batch))  # enough that what a fit costs once does not count
+    steps = max(20, min(400, 4096 // batch))
     spec = replace(MNIST_SMALL, samples=steps * batch, batch=batch)
-    return Workload("W3", f"batch-{batch}", f"784-128-10, Adam, batch {batch}, {steps} steps", spec)
+    return Workload("W3", f"batch-{batch}", f"784-128-10, Adam, batch {batch}, {steps} steps", spec, peers=ONE_A_LIBRARY, repeats=7)
 
 
-BATCHES = tuple(_batch(batch) for batch in (1, 4, 16, 64, 256, 1024))
+ONE_A_LIBRARY = ("fastnn", "numpy", "jax scan", "torch eager", "keras jax spe", "keras tensorflow spe", "sklearn")
+BATCHES = tuple(_batch(batch) for batch in (1, 4, 16, 64, 256, 1024, 4096))
 """Step time over batch size."""
+
+
+def _growth(name: str, size: int, inputs: int, widths: tuple[int, ...], batch: int, peers: tuple[str, ...]) -> Workload:
+    spec = TrainSpec(inputs, widths, ENTROPY, "adam", 1e-3, samples=batch, batch=batch, epochs=1)
+    steps = _steps(spec, 40)
+    title = (
+        f"{inputs}-{'-'.join(map(str, widths))}" if len(widths) < 5 else f"{inputs}-{len(widths) - 1} x {widths[0]}-{widths[-1]}"
+    )
+    spec = replace(spec, samples=steps * batch)
+    return Workload("growth", f"{name}-{size}", f"{title}, Adam, batch {batch}", spec, peers=peers, repeats=5)
+
+
+BESIDE = ("fastnn", "numpy")
+GROWTH = {
+    "batch": tuple(_growth("batch", 2**n, 64, (64, 64, 10), 2**n, BESIDE) for n in range(13)),
+    "width": tuple(_growth("width", 2**n, 2**n, (2**n, 2**n, 10), 32, BESIDE[: 1 + (n < 11)]) for n in range(14)),
+    "depth": tuple(_growth("depth", 2**n, 64, (*[64] * 2**n, 10), 32, BESIDE) for n in range(6)),
+}
+"""Step time over batch size, over width (and so over parameters, up to 134 million), and over depth: one of them grows."""
 
 
 def _calls(name: str, title: str, model: TrainSpec) -> list[Workload]:
@@ -51,12 +76,17 @@ def _calls(name: str, title: str, model: TrainSpec) -> list[Workload]:
     ]
 
 
-INFERENCE = (*W6, *_calls("mnist", "784-512-512-10", MNIST))
+MANY = tuple(
+    Workload("W6", f"mnist-4096-{route}", f"784-512-512-10, a batch of 4,096 rows, {text}", InferSpec(MNIST, 4096, route))
+    for route, text in (("predict", "predict(batch_size=4096)"), ("prepared", "prepared call"))
+)
+INFERENCE = (*W6, *_calls("mnist", "784-512-512-10", MNIST), *MANY)
 
 
-def _product(m: int, n: int, k: int, layout: str = "NN") -> Workload:
-    spec = KernelSpec("matmul", (m, n, k), *(letter == "T" for letter in layout))
-    return Workload("W7", f"matmul-{m}x{n}x{k}-{layout}", f"({m}, {k}) @ ({k}, {n}), {layout}", spec)
+def _product(m: int, n: int, k: int, layout: str = "NN", dtype: str = "float32") -> Workload:
+    spec = KernelSpec("matmul", (m, n, k), layout[0] == "T", layout[1] == "T", dtype)
+    name, double = f"matmul-{m}x{n}x{k}-{layout}", dtype == "float64"
+    return Workload("W7", f"{name}{'-float64' * double}", f"({m}, {k}) @ ({k}, {n}), {layout}{', float64' * double}", spec)
 
 
 def _layer_products(spec: TrainSpec) -> list[Workload]:
@@ -72,12 +102,17 @@ SHAPES = tuple(
     {row.name: row for spec in (BLOBS, AUTO_MPG, MNIST, MNIST_SMALL, IRIS, WIDE) for row in _layer_products(spec)}.values()
 )
 
+DOUBLE = tuple(_product(size, size, size, dtype="float64") for size in (64, 256, 1024, 2048))
+
 _STREAM, _STREAM_ROWS = (16_000_000,), (16_000, 1000)
 
 
 def _kernel(op: str, title: str, shape: tuple[int, ...], **settings: Any) -> Workload:
-    name = f"{op}-{'x'.join(map(str, shape))}"
-    return Workload("W7", name, f"{title}, {shape[0] if len(shape) == 1 else shape}", KernelSpec(op, shape), **settings)
+    name, size = (
+        "-".join(filter(None, (op, "x".join(map(str, shape))))),
+        f", {shape[0] if len(shape) == 1 else shape}" if shape else "",
+    )
+    return Workload("W7", name, f"{title}{size}", KernelSpec(op, shape), **settings)
 
 
 LIMITS = (
@@ -86,20 +121,42 @@ LIMITS = (
 )
 """What the machine can do: the limits that stand beside the kernels."""
 
+LOSSES = (
+    "softmax_cross_entropy_dense",
+    "sigmoid_cross_entropy",
+    "sparse_categorical_cross_entropy",
+    "categorical_cross_entropy",
+    "binary_cross_entropy",
+    "mean_squared_error",
+    "mean_absolute_error",
+)
+METRICS = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+
 KERNELS = (
     *LIMITS,
     *SQUARE,
     *SHAPES,
+    *DOUBLE,
     *(
         _kernel(ENTROPY, "softmax-cross-entropy and gradient", shape)
         for shape in ((128, 10), (4096, 1000), (1024, 32_000), (256, 128_256))
     ),
     *(
-        _kernel(op, op.replace("_", " "), _STREAM_ROWS if name == "softmax" else _STREAM)
-        for name in ("relu", "sigmoid", "tanh", "softmax")
+        _kernel(op, op.replace("_", " "), _STREAM_ROWS if "softmax" in name else _STREAM)
+        for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax")
         for op in (name, f"{name}_backward")
     ),
+    *(_kernel(op, f"{op.replace('_', ' ')} and gradient", shape) for op in LOSSES for shape in ((128, 10), (4096, 1000))),
+    *(_kernel(op, op.replace("_", " "), (4096, 1000)) for op in METRICS),
     _kernel("adam", "Adam", (10_000_000,)),
+    *(_kernel(op, title, (10_000_000,)) for op, title in (("sgd", "SGD"), ("adagrad", "Adagrad"), ("rmsprop", "RMSprop"))),
+    _kernel("sum_rows", "gradient of a bias: sum of rows", _STREAM_ROWS),
+    _kernel("take_rows", "a batch of shuffled rows of bytes", (60_000, 3136, 60_000)),
+    _kernel("put_rows", "a batch of rows of bytes put away", (60_000, 3136, 60_000)),
+    _kernel("shuffle", "a shuffle", (60_000,)),
+    *(_kernel(op, op.replace("_", " "), (4096,)) for op in ("accumulate_mean", "accumulate_loss", "loss_scale")),
+    _kernel("next_batch", "next batch", ()),
+    _kernel("next_update", "next update", (1,)),
 )
 
 FORM_PEERS = ("fastnn", "numba parallel", "numba one thread")
@@ -118,6 +175,36 @@ FORMS = tuple(
     for busy in (False, True)
 )
 """One kernel as ``njit(parallel=True)``, as one thread, and on fastnn's team."""
+
+
+def _beside_neighbour() -> tuple[Workload, ...]:
+    steps = 60
+    rows = (
+        ("mnist-512", f"784-512-512-10, batch 128, {steps} steps", replace(MNIST, samples=128 * steps)),
+        ("mnist-128", f"784-128-10, batch 32, {10 * steps} steps", replace(MNIST_SMALL, samples=320 * steps)),
+        ("cross-entropy", "softmax-cross-entropy and gradient, (4096, 1000)", KernelSpec(ENTROPY, (4096, 1000))),
+    )
+    return tuple(
+        Workload("neighbour", f"{name}{'-busy' * busy}", f"{title}{', a busy neighbour' * busy}", spec, NEIGHBOUR_PEERS, 15, busy)
+        for name, title, spec in rows
+        for busy in (False, True)
+    )
+
+
+NEIGHBOUR_PEERS = ("fastnn", "jax scan", "jax jit", "torch eager")
+NEIGHBOUR = _beside_neighbour()
+"""Steps and a kernel on one worker and on all, quiet and while another process keeps one of the other cores busy."""
+
+COSTS = tuple(
+    Workload("costs", what, title, CostSpec(what), FORM_PEERS, all_threads=True)
+    for what, title in (
+        ("row", "an empty row of the interpreter"),
+        ("meeting", "the same, two workers meeting before it"),
+        ("call", "a call from Python for an empty row, one worker"),
+        ("wake", "the same with a second worker, parked before"),
+    )
+)
+"""What running rows costs besides their arithmetic."""
 
 SWEEPS = (Workload("W9", "sweep", "256 models of W1's shape, 20 epochs each", SWEEP, repeats=1),)
 
@@ -140,7 +227,10 @@ QUALITY = tuple(
     )
 )
 
-WORKLOADS = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *FORMS, *W8, *SWEEPS, *MEMORY, *QUALITY)
+WORKLOADS = (
+    *(*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *FORMS, *NEIGHBOUR, *COSTS),
+    *(*W8, *SWEEPS, *MEMORY, *QUALITY, *GROWTH["batch"], *GROWTH["width"], *GROWTH["depth"]),
+)
 """The table."""
 
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fastnn.bench.specs import Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
+from fastnn.bench.specs import CostSpec, Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 MODULES = ("fastnn", "plain_c", "numpy", "numba", "machine", "jax", "torch", "keras", "sklearn", "trees", "onnxruntime", "mkl")
@@ -48,8 +48,10 @@ class Peer:
         ``data["x"]`` from NumPy and returns the probabilities (rows, classes), as a NumPy array.
     kernel : callable, optional
         ``(KernelSpec, data, threads) -> Task``, or None for an operation that the library does not have; ``run()`` computes once,
-        into the preallocated arrays where the library can, and returns the main result: ``out``, ``dx``, ``dlogits``, ``params``.
-        Anything asynchronous is waited for inside ``run``.
+        into the preallocated arrays where the library can, and returns the main result (see `kernel_data.result_name`), or None
+        for what is not to be compared. Anything asynchronous is waited for inside ``run``.
+    cost : callable, optional
+        ``(CostSpec, data, threads) -> Task``, or None for a cost that the library does not have.
     sweep : callable, optional
         ``(SweepSpec, data, threads) -> Task`` that trains all models in one go and returns their losses (models,). Without it
         the harness trains `LOOP` of them one by one, and reports models a second.
@@ -70,6 +72,7 @@ class Peer:
     train: Callable[[TrainSpec, Data, int], Task | None] | None = None
     infer: Callable[[InferSpec, Data, int], Task | None] | None = None
     kernel: Callable[[KernelSpec, Data, int], Task | None] | None = None
+    cost: Callable[[CostSpec, Data, int], Task | None] | None = None
     sweep: Callable[[SweepSpec, Data, int], Task] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     cold_environment: Callable[[Path], dict[str, str]] | None = None

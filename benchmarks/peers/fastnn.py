@@ -6,25 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_MEAN
 
 from benchmarks.peers import Peer
-from fastnn.bench.specs import ADAM, Data, KernelSpec
+from fastnn.bench.kernel_data import ADAM, RMSPROP, result_name
+from fastnn.bench.specs import CostSpec, Data, KernelSpec
 from fastnn.bench.timing import Task
 from fastnn.bench.with_fastnn import infer, train
 
-RELU = {"negative_slope": 0.0, "max_value": np.inf, "threshold": 0.0}
-PLAIN = {"relu", "sigmoid", "tanh", "softmax"}
+ATTRIBUTES: dict[str, float] = {
+    **dict.fromkeys(("activation", "accumulate", "nesterov"), 0),
+    **dict.fromkeys(("label_smoothing", "momentum", "negative_slope", "threshold"), 0.0),
+    **ADAM,
+    **RMSPROP,
+    "max_value": np.inf,
+    "ignore_class": NO_CLASS,
+    "reduction": REDUCTION_MEAN,
+    "factor": 1.0,
+    "batch": 32,
+}
+"""What instructions are given, but for what `attributes` adds."""
 
 
 def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
-    """One instruction, bound to the arrays once; repeated without Python in between."""
+    """One instruction, bound to the arrays once; repeated without Python in between. None: there is no such instruction."""
     from fastnn_kernels.cpu.execute import prepare
 
-    found = instruction(spec, data)
-    if found is None:
+    if spec.op not in INSTRUCTIONS:
         return None
-    operands, attributes, result = found
-    prepared = prepare(spec.op, operands, attributes, workers=workers_for(spec, threads))
+    prepared = prepare(spec.op, data, attributes(spec), dtype=spec.dtype, workers=workers_for(spec, threads))
+    result = None if spec.op == "shuffle" else data[result_name(spec.op)]
 
     def run() -> Any:
         prepared()
@@ -33,31 +44,35 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     return Task(run, many=prepared)
 
 
+def attributes(spec: KernelSpec) -> dict[str, float]:
+    """Every attribute of the instruction."""
+    known = ATTRIBUTES | {"transpose_a": spec.transpose_a, "transpose_b": spec.transpose_b, "rows": (*spec.shape, 0)[0]}
+    if spec.op == "binary_accuracy":
+        known["threshold"] = 0.5
+    return {name: known[name] for name, _ in INSTRUCTIONS[spec.op].attributes}
+
+
 def workers_for(spec: KernelSpec, threads: int) -> int:
     """As many as the engine takes for a program of this one instruction."""
     from fastnn_kernels.cpu import cost
 
-    work = cost.matmul_ns(spec.flops // 2, 4) if spec.flops else cost.streaming_ns(spec.bytes)
+    if not INSTRUCTIONS[spec.op].parallel:
+        return 1
+    item_bytes = np.dtype(spec.dtype).itemsize
+    work = cost.matmul_ns(spec.flops // 2, item_bytes) if spec.flops else cost.streaming_ns(spec.bytes)
     return cost.workers_for(work, 1, threads)
 
 
-def instruction(spec: KernelSpec, data: Data) -> tuple[Data, dict[str, Any], Any] | None:
-    """Operands, attributes and the result of ``spec``; None where fastnn has no such instruction."""
-    op = spec.op
-    if op == "matmul":
-        transposes = {"transpose_a": int(spec.transpose_a), "transpose_b": int(spec.transpose_b)}
-        return data, {**transposes, "activation": 0, "negative_slope": 0.0, "accumulate": 0}, data["out"]
-    if op == "softmax_cross_entropy":
-        scale = np.full(1, 1 / spec.shape[0], np.float32)
-        return {**data, "scale": scale}, {"ignore_class": -(2**31), "accumulate": 0}, data["dlogits"]
-    if op == "adam":
-        rates = np.array([1e-3, 1e-3 * np.sqrt(1 - ADAM["beta_2"]) / (1 - ADAM["beta_1"]), 0, 0])  # of the first step
-        return {**data, "rates": rates}, dict(ADAM), data["params"]
-    activation = op.removesuffix("_backward")
-    if activation not in PLAIN:
+def cost(spec: CostSpec, data: Data, threads: int) -> Task | None:
+    """A row with nothing to compute, repeated by the interpreter, or called from Python. None: two workers need two threads."""
+    from fastnn_kernels.cpu.execute import prepare
+
+    workers = 2 if spec.what in ("meeting", "wake") else 1
+    if workers > threads:
         return None
-    settings = RELU if activation == "relu" else {}
-    return (data, settings, data["out"]) if op == activation else (data, {**settings, "accumulate": 0}, data["dx"])
+    x, out = (np.empty(0, np.float32) for _ in range(2))
+    prepared = prepare("relu", {"x": x, "out": out}, attributes(KernelSpec("relu", (0,))), workers=workers)
+    return Task(prepared, many=prepared if spec.what in ("row", "meeting") else None)
 
 
 def cold_environment(folder: Path) -> dict[str, str]:
@@ -74,6 +89,7 @@ PEERS = (
         train=train,
         infer=infer,
         kernel=kernel,
+        cost=cost,
         cold_environment=cold_environment,
         note="fit(verbose=0); kernels as prepared rows, repeated without Python in between, on as many workers as the engine takes",
     ),

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
-from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM, RMSPROP
+from fastnn.bench.specs import Data, InferSpec, KernelSpec, SweepSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 State = dict[str, Any]
@@ -212,7 +213,8 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
     return Task(run)
 
 
-WRITTEN = {"matmul": ("out",), "softmax_cross_entropy": ("dlogits",), "adam": ("params", "m", "v"), "read": ()}
+LOSSES = dict.fromkeys(("softmax_cross_entropy", "softmax_cross_entropy_dense", "sigmoid_cross_entropy"), ("dlogits",))
+WRITTEN = {"adam": ("params", "m", "v"), "read": (), "mean_squared_error": ("dpred",), **LOSSES}
 """Arrays of the data that an operation writes, the main result first; the others write ``out``, backwards ``dx``."""
 
 
@@ -222,12 +224,12 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     import jax.numpy as jnp
 
     compute = _kernels(spec).get(spec.op)
-    if compute is None:
+    if compute is None or spec.dtype != "float32":  # JAX turns float64 into float32 unless a whole process is told otherwise
         return None
     written = WRITTEN.get(spec.op, ("dx",) if spec.op.endswith("_backward") else ("out",))
     old = {name: jnp.array(data[name]) for name in written}
     old |= {"step": jnp.zeros((), jnp.int32)} if spec.op == "adam" else {}
-    inputs = {name: jnp.array(array) for name, array in data.items() if name not in (*written, "loss")}
+    inputs = {name: jnp.array(array) for name, array in data.items() if name not in (*written, "loss", "scale", "rates")}
     inputs = {name: array for name, array in inputs.items() if name != "out" or spec.op.endswith("_backward")}
     call = jax.jit(compute, donate_argnums=0, keep_unused=True).lower(old, **inputs).compile()
 
@@ -257,14 +259,24 @@ def _kernels(spec: KernelSpec) -> dict[str, Callable[..., Any]]:
     return {
         "matmul": matmul,
         "softmax_cross_entropy": lambda old, logits, labels: {"dlogits": jax.grad(_cross_entropy)(logits, labels)},
+        "softmax_cross_entropy_dense": lambda old, logits, target: {
+            "dlogits": jax.grad(lambda x: -(target * jax.nn.log_softmax(x)).sum(1).mean())(logits)
+        },
+        "sigmoid_cross_entropy": lambda old, logits, target: {
+            "dlogits": jax.grad(lambda x: (jnp.logaddexp(x, 0) - x * target).mean())(logits)
+        },
+        "mean_squared_error": lambda old, pred, target: {"dpred": jax.grad(lambda p: ((p - target) ** 2).mean())(pred)},
+        "sum_rows": lambda old, x: {"out": x.sum(0)},
         "relu": lambda old, x: {"out": jnp.maximum(x, 0)},
         "sigmoid": lambda old, x: {"out": jax.nn.sigmoid(x)},
         "tanh": lambda old, x: {"out": jnp.tanh(x)},
         "softmax": lambda old, x: {"out": jax.nn.softmax(x, axis=1)},
+        "log_softmax": lambda old, x: {"out": jax.nn.log_softmax(x, axis=1)},
         "relu_backward": lambda old, x, dout: {"dx": jnp.where(x > 0, dout, 0)},
         "sigmoid_backward": lambda old, out, dout: {"dx": dout * out * (1 - out)},
         "tanh_backward": lambda old, out, dout: {"dx": dout * (1 - out * out)},
         "softmax_backward": lambda old, out, dout: {"dx": out * (dout - (out * dout).sum(1, keepdims=True))},
+        "log_softmax_backward": lambda old, out, dout: {"dx": dout - jnp.exp(out) * dout.sum(1, keepdims=True)},
         "adam": adam,
         "scale": lambda old, x: {"out": 2 * x},
         "update": lambda old, x: {"out": old["out"] / 2 + x},

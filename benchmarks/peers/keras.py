@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
-from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM, RMSPROP
+from fastnn.bench.specs import Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 from fastnn.bench.with_fastnn import DEFAULT_BATCH
 

@@ -1,4 +1,4 @@
-"""Intel's MKL through ctypes: ``cblas_sgemm`` of ``mkl_rt``, as the ``mkl`` package installs it."""
+"""Intel's MKL through ctypes: ``cblas_sgemm`` and ``cblas_dgemm`` of ``mkl_rt``, as the ``mkl`` package installs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer
@@ -35,9 +34,10 @@ def missing() -> str | None:
 def _library(threads: int) -> Any:
     library = ctypes.CDLL(str(_path()), mode=ctypes.RTLD_GLOBAL)
     library.MKL_Set_Num_Threads(threads)
-    size, scalar, array = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
-    library.cblas_sgemm.argtypes = [*[size] * 6, scalar, array, size, array, size, scalar, array, size]
-    library.cblas_sgemm.restype = None
+    size, array = ctypes.c_int, ctypes.c_void_p
+    for multiply, scalar in ((library.cblas_sgemm, ctypes.c_float), (library.cblas_dgemm, ctypes.c_double)):
+        multiply.argtypes = [*[size] * 6, scalar, array, size, array, size, scalar, array, size]
+        multiply.restype = None
     return library
 
 
@@ -46,15 +46,16 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     if spec.op != "matmul":
         return None
     library = _library(threads)
+    multiply = library.cblas_sgemm if spec.dtype == "float32" else library.cblas_dgemm
     m, n, k = spec.shape
     a, b, out = data["a"], data["b"], data["out"]
     turn_a, turn_b = (TRANSPOSE if turned else NO_TRANSPOSE for turned in (spec.transpose_a, spec.transpose_b))
     factors = (1.0, a.ctypes.data, a.shape[1], b.ctypes.data, b.shape[1])
     arguments = (ROW_MAJOR, turn_a, turn_b, m, n, k, *factors, 0.0, out.ctypes.data, n)
 
-    def run(keep: Data = data) -> NDArray[np.float32]:
-        library.cblas_sgemm(*arguments)
-        result: NDArray[np.float32] = out
+    def run(keep: Data = data) -> NDArray[Any]:
+        multiply(*arguments)
+        result: NDArray[Any] = out
         return result
 
     run()
@@ -69,6 +70,6 @@ PEERS = (
         missing,
         kernel=kernel,
         environment={"MKL_THREADING_LAYER": "TBB" if sys.platform == "win32" else "INTEL"},
-        note="cblas_sgemm of mkl_rt through ctypes, MKL_Set_Num_Threads.",
+        note="cblas_sgemm (float64: cblas_dgemm) of mkl_rt through ctypes, MKL_Set_Num_Threads.",
     ),
 )

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
-from fastnn.bench.specs import ADAM, Data, InferSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM
+from fastnn.bench.specs import Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
-from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, KernelSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM, LEARNING_RATE, RMSPROP
+from fastnn.bench.specs import Data, InferSpec, KernelSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 
@@ -115,65 +116,88 @@ def _infer(compiled: bool) -> Callable[[InferSpec, Data, int], Task | None]:
 
 
 def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
-    """Into preallocated tensors by ``out=`` and ATen's own backward functions, as autograd calls them."""
+    """Into preallocated tensors by ``out=`` and ATen's own backward functions, as autograd calls them; losses by autograd."""
     torch = _torch(threads)
+    if spec.op in ("sgd", "adagrad", "rmsprop", "adam"):
+        return _update(torch, spec.op, data)
     tensors = {name: torch.from_numpy(array) for name, array in data.items()}
-    if spec.op == "adam":
-        return _adam(torch, data)
-    run = _kernels(torch, spec, tensors).get(spec.op)
-    return None if run is None else Task(run)
+    if spec.op in _losses(torch):
+        return _loss(torch, spec.op, tensors)
+    found = _kernels(torch, spec, tensors).get(spec.op)
+    if found is None:
+        return None
+    name, compute = found
+
+    def run() -> NDArray[Any]:
+        compute()
+        array: NDArray[Any] = tensors[name].numpy()
+        return array
+
+    return Task(compute if name == "" else run)
 
 
-def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, tuple[str, Callable[[], Any]]]:
+    """By operation the array that is the result, and the call."""
     aten = torch.ops.aten
     turned = {"a": spec.transpose_a, "b": spec.transpose_b}
     a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op == "matmul" else (None, None)
-
-    def result(name: str, compute: Callable[[], Any]) -> Callable[[], NDArray[np.float32]]:
-        def run() -> NDArray[np.float32]:
-            compute()
-            array: NDArray[np.float32] = t[name].numpy()
-            return array
-
-        return run
-
-    def cross_entropy() -> Callable[[], NDArray[np.float32]]:
-        logits, labels = t["logits"].requires_grad_(), t["labels"].long()
-
-        def run() -> NDArray[np.float32]:
-            logits.grad = None
-            torch.nn.functional.cross_entropy(logits, labels).backward()
-            gradient: NDArray[np.float32] = logits.grad.numpy()
-            return gradient
-
-        return run
-
-    if spec.op == "softmax_cross_entropy":
-        return {spec.op: cross_entropy()}
+    last = 1, torch.float32
     return {
-        "matmul": result("out", lambda: torch.mm(a, b, out=t["out"])),
-        "relu": result("out", lambda: torch.clamp_min(t["x"], 0, out=t["out"])),
-        "sigmoid": result("out", lambda: torch.sigmoid(t["x"], out=t["out"])),
-        "tanh": result("out", lambda: torch.tanh(t["x"], out=t["out"])),
-        "softmax": result("out", lambda: torch.softmax(t["x"], 1, out=t["out"])),
-        "relu_backward": result("dx", lambda: aten.threshold_backward(t["dout"], t["x"], 0, grad_input=t["dx"])),
-        "sigmoid_backward": result("dx", lambda: aten.sigmoid_backward(t["dout"], t["out"], grad_input=t["dx"])),
-        "tanh_backward": result("dx", lambda: aten.tanh_backward(t["dout"], t["out"], grad_input=t["dx"])),
-        "softmax_backward": result(
-            "dx", lambda: aten._softmax_backward_data(t["dout"], t["out"], 1, torch.float32, grad_input=t["dx"])
-        ),
-        "copy": result("out", lambda: t["out"].copy_(t["x"])),
-        "scale": result("out", lambda: torch.mul(t["x"], 2, out=t["out"])),
-        "update": result("out", lambda: torch.add(t["x"], t["out"], alpha=0.5, out=t["out"])),
-        "read": lambda: t["x"].sum().item(),
+        "matmul": ("out", lambda: torch.mm(a, b, out=t["out"])),
+        "take_rows": ("out", lambda: torch.index_select(t["data"], 0, t["index"], out=t["out"])),
+        "sum_rows": ("out", lambda: torch.sum(t["x"], 0, out=t["out"])),
+        "relu": ("out", lambda: torch.clamp_min(t["x"], 0, out=t["out"])),
+        "sigmoid": ("out", lambda: torch.sigmoid(t["x"], out=t["out"])),
+        "tanh": ("out", lambda: torch.tanh(t["x"], out=t["out"])),
+        "softmax": ("out", lambda: torch.softmax(t["x"], 1, out=t["out"])),
+        "log_softmax": ("out", lambda: torch.log_softmax(t["x"], 1, out=t["out"])),
+        "relu_backward": ("dx", lambda: aten.threshold_backward(t["dout"], t["x"], 0, grad_input=t["dx"])),
+        "sigmoid_backward": ("dx", lambda: aten.sigmoid_backward(t["dout"], t["out"], grad_input=t["dx"])),
+        "tanh_backward": ("dx", lambda: aten.tanh_backward(t["dout"], t["out"], grad_input=t["dx"])),
+        "softmax_backward": ("dx", lambda: aten._softmax_backward_data(t["dout"], t["out"], *last, grad_input=t["dx"])),
+        "log_softmax_backward": ("dx", lambda: aten._log_softmax_backward_data(t["dout"], t["out"], *last, out=t["dx"])),
+        "copy": ("out", lambda: t["out"].copy_(t["x"])),
+        "scale": ("out", lambda: torch.mul(t["x"], 2, out=t["out"])),
+        "update": ("out", lambda: torch.add(t["x"], t["out"], alpha=0.5, out=t["out"])),
+        "read": ("", lambda: t["x"].sum().item()),
     }
 
 
-def _adam(torch: Any, data: Data) -> Task:
-    """A fused step."""
+def _losses(torch: Any) -> dict[str, tuple[str, Callable[[Any, Any], Any]]]:
+    """By operation the truth's name, and the mean loss."""
+    functions = torch.nn.functional
+    return {
+        "softmax_cross_entropy": ("labels", functions.cross_entropy),
+        "softmax_cross_entropy_dense": ("target", functions.cross_entropy),
+        "sigmoid_cross_entropy": ("target", functions.binary_cross_entropy_with_logits),
+        "binary_cross_entropy": ("target", functions.binary_cross_entropy),
+        "mean_squared_error": ("target", functions.mse_loss),
+        "mean_absolute_error": ("target", functions.l1_loss),
+    }
+
+
+def _loss(torch: Any, op: str, t: dict[str, Any]) -> Task:
+    name, function = _losses(torch)[op]
+    given = next(iter(t.values())).requires_grad_()
+    truth = t[name].long() if name == "labels" else t[name]
+
+    def run() -> NDArray[np.float32]:
+        given.grad = None
+        function(given, truth).backward()
+        gradient: NDArray[np.float32] = given.grad.numpy()
+        return gradient
+
+    return Task(run)
+
+
+def _update(torch: Any, op: str, data: Data) -> Task:
+    """A step of the optimizer on one parameter, fused where torch has that."""
     parameters = torch.nn.Parameter(torch.from_numpy(data["params"]))
     parameters.grad = torch.from_numpy(data["grads"])
-    optimizer = torch.optim.Adam([parameters], 1e-3, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
+    if op == "adagrad":
+        optimizer = torch.optim.Adagrad([parameters], LEARNING_RATE, eps=RMSPROP["epsilon"], fused=True)
+    else:
+        optimizer = _optimizer(torch, TrainSpec(1, (1,), "mean_squared_error", op, LEARNING_RATE, 1, 1, 1), [parameters])
 
     def run() -> NDArray[np.float32]:
         optimizer.step()

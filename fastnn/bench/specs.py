@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.instructions import CONTROL_WORDS
+from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS
 from fastnn_kernels.reference.batches import shuffle
 from numpy.typing import NDArray
+
+from fastnn.bench import kernel_data
 
 Data = dict[str, Any]
 """Arrays by name; see `make_data`."""
 
 ACTIVATION = "relu"
 """The activation of every hidden layer."""
-
-ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-RMSPROP = {"rho": 0.9, "epsilon": 1e-7}
-"""Keras 3's defaults, for everybody. Keras writes RMSprop's step as ``lr * g / sqrt(v + epsilon)``."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,13 @@ class InferSpec:
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """One operation on preallocated arrays; ``shape`` and ``op`` as in `make_data`."""
+    """One operation on preallocated arrays; ``shape`` and ``op`` as in `make_data`. ``dtype``: float64 is for products alone."""
 
     op: str
     shape: tuple[int, ...]
     transpose_a: bool = False
     transpose_b: bool = False
+    dtype: str = "float32"
 
     @property
     def flops(self) -> int:
@@ -98,9 +97,23 @@ class KernelSpec:
 
     @property
     def bytes(self) -> int:
-        """The least traffic: every operand read once, every result written once, float32."""
-        streams = {"adam": 7, "update": 3, "read": 1, "matmul": 0, "multiply_add": 0}
-        return 4 * math.prod(self.shape) * streams.get(self.op, 3 if self.op.endswith("_backward") else 2)
+        """The least traffic: every large operand read once, every large result written once, float32."""
+        if self.flops:
+            return 0
+        if self.op in INSTRUCTIONS:
+            return kernel_data.streamed(self.op, self.shape)
+        return 4 * math.prod(self.shape) * {"update": 3, "read": 1}.get(self.op, 2)
+
+
+@dataclass(frozen=True)
+class CostSpec:
+    """What running rows costs besides their arithmetic.
+
+    ``what`` is "row" (a row of the interpreter whose array is empty), "meeting" (the same row, where two workers meet first),
+    "call" (a call from Python that runs such a row on one worker) or "wake" (the same on two workers, one of them parked).
+    """
+
+    what: str
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ class QualitySpec:
     target: float = 0.0
 
 
-Spec = TrainSpec | SweepSpec | InferSpec | KernelSpec | ProcessSpec | MemorySpec | QualitySpec
+Spec = TrainSpec | SweepSpec | InferSpec | KernelSpec | CostSpec | ProcessSpec | MemorySpec | QualitySpec
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ class Workload:
 
     @property
     def kind(self) -> str:
-        """``train``, ``sweep``, ``infer``, ``kernel``, ``process``, ``memory`` or ``quality``."""
+        """``train``, ``sweep``, ``infer``, ``kernel``, ``cost``, ``process``, ``memory`` or ``quality``."""
         return type(self.spec).__name__.removesuffix("Spec").lower()
 
 
@@ -170,13 +183,12 @@ def make_data(spec: Spec, seed: int) -> Data:
         ``orders`` (epochs, N) int64: the samples of each epoch in order, and ``seed``.
         `SweepSpec`: ``x`` and ``y``, ``weights`` (a list of such lists, one a model), ``orders`` (models, epochs, N), ``seeds``.
         `InferSpec`: ``x`` (rows, inputs), ``weights``.
-        `KernelSpec`, by op: "matmul" of shape (M, N, K): ``a`` (M, K), or (K, M) if ``transpose_a``, ``b`` (K, N), or (N, K) if
-        ``transpose_b``, ``out`` (M, N). "softmax_cross_entropy" (M, C): ``logits`` (M, C), ``labels`` (M,) int32, ``loss`` (M,),
-        ``dlogits`` (M, C): the gradient of the mean loss. "relu", "sigmoid", "tanh" (N,) and "softmax" (M, C): ``x``, ``out``.
-        "relu_backward": ``x``, ``dout``, ``dx``; "sigmoid_backward", "tanh_backward", "softmax_backward": ``out``, ``dout``,
-        ``dx``. "adam" (P,): ``grads``, ``params``, ``m``, ``v``, and the learning rate 1e-3. "copy" (out = x),
-        "scale" (out = 2 x), "update" (out = out / 2 + x): ``x``, ``out``; "read" (the sum of x, within (0, 1)): ``x``;
-        "multiply_add" (as many of them, in registers): nothing.
+        `KernelSpec`: the operands of the instruction ``op`` by their names in its contract line, its dimension letters bound to
+        ``shape`` in order, such as ``x``, ``dout`` and ``dx`` (N,) of "relu_backward"; ``scale`` makes a loss the mean one.
+        "matmul" of shape (M, N, K): ``a`` (M, K), or (K, M) if ``transpose_a``, ``b`` (K, N), or (N, K) if ``transpose_b``,
+        ``out`` (M, N). What is no instruction: "copy" (out = x), "scale" (out = 2 x), "update" (out = out / 2 + x): ``x`` and
+        ``out``; "read" (the sum of x, within (0, 1)): ``x``; "multiply_add" (as many of them, in registers): nothing.
+        `CostSpec`: nothing.
     """
     generator = np.random.default_rng(seed)
     if isinstance(spec, TrainSpec):
@@ -193,7 +205,11 @@ def make_data(spec: Spec, seed: int) -> Data:
         x, _ = samples(replace(spec.model, samples=spec.rows), generator)
         return {"x": x, "weights": initial_weights(spec.model, generator)}
     if isinstance(spec, KernelSpec):
-        return kernel_data(spec, generator)
+        if spec.op == "matmul":
+            return product_data(spec, generator)
+        return kernel_data.draw(spec.op, spec.shape, generator) if spec.op in INSTRUCTIONS else stream_data(spec, generator)
+    if isinstance(spec, CostSpec):
+        return {}
     raise TypeError(f"{type(spec).__name__} has no data of its own")
 
 
@@ -231,27 +247,15 @@ def orders(spec: TrainSpec, seed: int) -> NDArray[np.int64]:
     return drawn
 
 
-def kernel_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
-    """The arrays of one kernel, outputs written once so that their pages are there."""
+def product_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
+    """The operands of a matrix product; the result is written once so that its pages are there."""
+    m, n, k = spec.shape
+    shapes = {"a": (k, m) if spec.transpose_a else (m, k), "b": (n, k) if spec.transpose_b else (k, n), "out": (m, n)}
+    return {name: generator.standard_normal(shape, np.dtype(spec.dtype).type) for name, shape in shapes.items()}
 
-    def fresh(*shape: int) -> NDArray[np.float32]:
-        return generator.standard_normal(shape, np.float32)
 
-    shape = spec.shape
-    if spec.op == "matmul":
-        m, n, k = shape
-        a, b = fresh(*((k, m) if spec.transpose_a else (m, k))), fresh(*((n, k) if spec.transpose_b else (k, n)))
-        return {"a": a, "b": b, "out": fresh(m, n)}
-    if spec.op == "softmax_cross_entropy":
-        labels = generator.integers(shape[1], size=shape[0], dtype=np.int32)
-        return {"logits": fresh(*shape), "labels": labels, "loss": fresh(shape[0]), "dlogits": fresh(*shape)}
-    if spec.op == "adam":
-        return {"grads": fresh(*shape), "params": fresh(*shape), "m": np.zeros(shape, np.float32), "v": np.zeros(shape, np.float32)}
-    if spec.op.endswith("_backward"):
-        value: Any = fresh(*shape)
-        if spec.op != "relu_backward":  # an output of the forward pass, within (0, 1)
-            value = 1 / (1 + np.exp(-value))
-        return {"x" if spec.op == "relu_backward" else "out": value, "dout": fresh(*shape), "dx": fresh(*shape)}
+def stream_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
+    """The arrays of a loop that shows what the machine can do."""
     if spec.op == "read":
-        return {"x": generator.random(shape, np.float32)}
-    return {} if spec.op == "multiply_add" else {"x": fresh(*shape), "out": fresh(*shape)}
+        return {"x": generator.random(spec.shape, np.float32)}
+    return {} if spec.op == "multiply_add" else {name: generator.standard_normal(spec.shape, np.float32) for name in ("x", "out")}

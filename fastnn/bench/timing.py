@@ -138,11 +138,11 @@ def summarize(values: Sequence[float]) -> Statistics:
 def duration(seconds: float) -> str:
     """Three digits and a unit.
 
-    >>> duration(0.0000123), duration(1.234), duration(123.4)
-    ('12.3 us', '1.23 s', '123 s')
+    >>> duration(1.23e-7), duration(0.0000123), duration(1.234), duration(123.4)
+    ('123 ns', '12.3 us', '1.23 s', '123 s')
     """
-    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
-        if seconds * factor >= 1 or unit == "us":
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us"), (1e9, "ns")):
+        if seconds * factor >= 1 or unit == "ns":
             value = seconds * factor
             return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:#.3g} {unit}"
     raise AssertionError

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.bench.specs import ACTIVATION, ADAM, RMSPROP, Data, InferSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM, RMSPROP
+from fastnn.bench.specs import ACTIVATION, Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 DEFAULT_BATCH = 32
@@ -41,7 +42,7 @@ def optimizer(spec: TrainSpec) -> Any:
 
 
 def train(spec: TrainSpec, data: Data, threads: int) -> Task:
-    """``fit`` without output; its own shuffle draws ``data["orders"]``. The first ``fit`` lowers the model, ``reset`` keeps that."""
+    """``fit`` without output, its own shuffle draws ``data["orders"]``; the first one lowers the model, which ``reset`` keeps."""
     from fastnn import config
     from fastnn.random import set_seed
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.bench.specs import ADAM, RMSPROP, Data, InferSpec, TrainSpec
+from fastnn.bench.kernel_data import ADAM, RMSPROP
+from fastnn.bench.specs import Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 Array = NDArray[Any]

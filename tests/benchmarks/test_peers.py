@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import all_peers
-from fastnn.bench.specs import ADAM, RMSPROP, InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
+from fastnn.bench.kernel_data import ADAM, RMSPROP
+from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
 
 ROOT = Path(__file__).parents[2]
 SEED = 7

@@ -70,7 +70,7 @@ def test_nothing_to_summarize() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(3e-7, "0.300 us"), (9.996e-6, "10.0 us"), (1e-3, "1.00 ms"), (0.0999, "99.9 ms"), (0.09999, "100 ms"), (61.2, "61.2 s")],
+    [(3e-7, "300 ns"), (9.996e-6, "10.0 us"), (1e-3, "1.00 ms"), (0.0999, "99.9 ms"), (0.09999, "100 ms"), (61.2, "61.2 s")],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text

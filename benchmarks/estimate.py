@@ -1,0 +1,86 @@
+"""How long a run will take: by what earlier runs took for the same rows and peers, and by a guess where there was none."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.results import Measurement, load
+from benchmarks.settings import Settings
+from fastnn.bench.specs import ProcessSpec, Workload
+
+Key = tuple[str, str, bool]
+"""Workload, peer, and whether it ran on one thread."""
+
+Known = Mapping[Key, Measurement]
+
+UNKNOWN = {"train": 6.0, "sweep": 20.0, "infer": 1.0, "kernel": 1.0, "cost": 1.0, "process": 12.0, "memory": 8.0, "quality": 20.0}
+"""Seconds that a peer may take for a row of this kind that no earlier run has."""
+
+UNABLE_SECONDS = 0.1
+"""What a peer takes to say that it has no call for a row."""
+
+
+def known(folder: Path) -> dict[Key, Measurement]:
+    """The measurements of all runs in ``folder``, of the newest run that has them."""
+    found: dict[Key, Measurement] = {}
+    for path in sorted(folder.glob("*.json")):
+        with suppress(ValueError):  # of another format
+            found |= {(m.workload, m.peer, m.threads == 1): m for m in load(path).measurements if m.status != "missing"}
+    return found
+
+
+def seconds(row: Workload, peer: str, threads: int, settings: Settings, earlier: Known) -> float:
+    """What ``peer`` will take for ``row``."""
+    before = earlier.get((row.key, peer, threads == 1))
+    if before is None:
+        return UNKNOWN[row.kind]
+    if before.status != "ok":
+        return before.spent or UNABLE_SECONDS
+    if not before.wall:
+        return before.spent or UNKNOWN[row.kind]
+    sample = statistics.median(before.wall) * before.calls
+    sampling = sum(before.wall) * before.calls
+    rest = before.spent - sampling if before.spent else before.warm_up
+    count = min(row.repeats, settings.processes) if isinstance(row.spec, ProcessSpec) else settings.samples(row, sample)
+    return max(rest, 0.0) + count * sample
+
+
+@dataclass
+class Estimate:
+    """The seconds that each row is expected to take, corrected by what the ones before took."""
+
+    rows: list[float]
+    spent: list[float] = field(default_factory=list)
+
+    @property
+    def total(self) -> float:
+        """Of all rows."""
+        return sum(self.rows)
+
+    def left(self) -> float:
+        """Of the rows to come."""
+        done = sum(self.rows[: len(self.spent)])
+        factor = sum(self.spent) / done if done > LEAST_DONE * self.total else 1.0
+        return factor * (self.total - done)
+
+
+LEAST_DONE = 0.1
+"""Part of a run after which its own speed counts."""
+
+
+def estimate(plan: Iterable[tuple[Workload, int, Iterable[str]]], settings: Settings, earlier: Known) -> Estimate:
+    """Of rows with their threads and peers."""
+    return Estimate([sum(seconds(row, peer, threads, settings, earlier) for peer in peers) for row, threads, peers in plan])
+
+
+def clock(value: float) -> str:
+    """Seconds as a person says them.
+
+    >>> clock(42.4), clock(95), clock(2400)
+    ('42 s', '1.6 min', '40 min')
+    """
+    return f"{value:.0f} s" if value < 90 else f"{value / 60:.1f} min" if value < 600 else f"{value / 60:.0f} min"

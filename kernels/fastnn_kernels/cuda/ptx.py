@@ -195,6 +195,29 @@ def address_of(typingctx: Any, array: Any) -> Any:
     return types.uint64(array), codegen
 
 
+def _reinterpreted(dtype_of_result: Callable[[Any], Any]) -> Any:
+    """An intrinsic that makes a vector of an array's memory."""
+
+    @intrinsic
+    def vector_of(typingctx: Any, array: Any) -> Any:
+        result = types.Array(dtype_of_result(array), 1, "C")
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            source, item = context.make_array(array)(context, builder, args[0]), context.get_data_type(result.dtype)
+            old_bytes, new_bytes = (context.get_abi_sizeof(context.get_data_type(kind.dtype)) for kind in (array, result))
+            size = builder.udiv(builder.mul(source.nitems, I64(old_bytes)), I64(new_bytes))
+            return _array_at(context, builder, result, builder.bitcast(source.data, item.as_pointer()), [size])
+
+        return result(array), codegen
+
+    return vector_of
+
+
+flat = _reinterpreted(lambda array: array.dtype)
+words = _reinterpreted(lambda array: types.uint32)
+"""A C-contiguous array as a vector; of bytes as a vector of uint32."""
+
+
 @intrinsic
 def load4(typingctx: Any, array: Any, index: Any) -> Any:
     """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address is a multiple of 16."""

@@ -110,6 +110,14 @@ def address_of(array: NDArray) -> int:
     return array.ctypes.data
 
 
+def flat(array: NDArray) -> NDArray:
+    return array.reshape(-1)
+
+
+def words(array: NDArray) -> NDArray:
+    return array.reshape(-1)[: array.size // 4 * 4].view(np.uint32)
+
+
 def _aligned(array: NDArray, index: int) -> int:
     if (array.ctypes.data + int(index) * array.itemsize) % 16:
         raise RuntimeError(f"the address of element {index} is no multiple of 16")

@@ -64,7 +64,7 @@ class Estimate:
     def left(self) -> float:
         """Of the rows to come."""
         done = sum(self.rows[: len(self.spent)])
-        factor = sum(self.spent) / done if done > LEAST_DONE * self.total else 1.0
+        factor = sum(self.spent) / done if done >= LEAST_DONE * self.total else 1.0
         return factor * (self.total - done)
 
 

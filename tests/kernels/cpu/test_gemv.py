@@ -67,6 +67,6 @@ def test_whole_numbers_are_exact_and_are_added_to_what_is_there(dtype: str) -> N
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_and_inf_show_in_their_column_alone(bad: float) -> None:
     a, b, bias = factors(1, 600, columns_of("float32"), "float32")
-    b[550, 100] = bad
+    b[550, 33] = bad
     out = product(a, b, bias)
-    assert np.flatnonzero(~np.isfinite(out[0])).tolist() == [100]
+    assert np.flatnonzero(~np.isfinite(out[0])).tolist() == [33]

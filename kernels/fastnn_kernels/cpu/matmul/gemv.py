@@ -1,15 +1,15 @@
 """Products of few rows: panels of b that fill the registers, read where they lie, at the speed of memory.
 
 The tile of other products reads 128 bytes of a row of b and goes on to the next row, often on another page, and computes eight
-rows where there is one. Here one row's sums are half of the registers: 1 KiB of each row of b in turn. The terms are added as
-there, in the order of p and in blocks of KC, so a row has the same bits alone and among others.
+rows where there is one. Here one row's sums fill half of the registers (AVX-512): 1 KiB of each row of b in turn. The terms are
+added as there, in the order of p and in blocks of KC, so a row has the same bits alone and among others.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cpu.matmul.blocking import AVX512, KC, NEON, PLAIN, Tile
+from fastnn_kernels.cpu.matmul.blocking import AVX512, KC, PLAIN, Tile
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, plain_tile, vector_tile_of
 from fastnn_kernels.cpu.matmul.vectors import TILE, tile_columns
 from fastnn_kernels.cpu.options import kernel
@@ -20,8 +20,9 @@ FEW_ROWS = 2
 VECTORS = TILE.vectors
 """Vectors of columns in that tile."""
 
-LONG, SHORT = (16, 8) if TILE in (AVX512, NEON) else (8, 4)
-"""Vectors of columns in a panel of one row and in a panel of FEW_ROWS: half of the registers hold sums."""
+LONG, SHORT = (16, 8) if TILE is AVX512 else (8, 4)
+"""Vectors of columns in a panel of one row and in a panel of FEW_ROWS. More spill, with 32 registers on NEON too: it loads all of b
+before it multiplies."""
 
 
 def panel_of(rows: int, vectors: int) -> Any:

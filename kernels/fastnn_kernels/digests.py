@@ -22,7 +22,7 @@ def digest_of(*parts: str) -> str:
 
 
 def unit_digests(target: Target, units: Iterable[str], surroundings: Iterable[str], directory: Path | None) -> dict[str, str]:
-    """The digest of every unit of ``target``; an index of what the sources give is kept in ``directory``: most processes parse none."""
+    """The digest of every unit of ``target``; an index in ``directory`` spares most processes the parsing."""
     sources, units = target.read_sources(), list(units)
     index = None if directory is None else directory / f"sources-{digest_of(*sources, *sources.values())}.json"
     known = _read_index(index)

@@ -6,7 +6,8 @@ every operand (0: absent), an int64 for every dimension letter, and the attribut
 
 from __future__ import annotations
 
-from fastnn_kernels.instructions import DTYPES, Instruction, OperandSpec
+from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
+from fastnn_kernels.units import split_unit
 
 SCRATCH_ELEMENTS = 1
 """Elements of an operand ``scratch`` for each worker: blocks have shared memory, so none is used."""
@@ -24,6 +25,11 @@ def parameters(instruction: Instruction) -> dict[str, str]:
     attributes = {name: "float64" if kind == "d" else "int64" for name, kind in instruction.attributes}
     addresses = ["status", *(f"{spec.name}_address" for spec in instruction.operands)]
     return dict.fromkeys(addresses, "uint64") | dict.fromkeys(instruction.dimensions, "int64") | attributes
+
+
+def unit_parameters(unit: str) -> dict[str, str]:
+    """Names and Numba types of the parameters of a unit's entry, in order."""
+    return parameters(INSTRUCTIONS[split_unit(unit)[0]])
 
 
 def adapter_source(instruction: Instruction, dtype: str) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.system import usable_cores
+from fastnn_kernels.units import unit_name
 
 CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
 """Turing (T4), Ampere (A100, RTX 30), Ada, Hopper, Blackwell (B200, RTX 50)."""

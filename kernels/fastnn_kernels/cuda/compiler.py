@@ -13,11 +13,11 @@ from cuda.core import Linker, LinkerOptions, ObjectCode
 from numba import cuda
 from numba.cuda import dispatcher, types
 
-from fastnn_kernels.cpu.adapters import split_unit, symbol
-from fastnn_kernels.cuda import ptx
-from fastnn_kernels.cuda.adapters import adapter_source, parameters
+from fastnn_kernels.cuda import probe, ptx
+from fastnn_kernels.cuda.adapters import adapter_source, unit_parameters
 from fastnn_kernels.cuda.kernels import KERNELS
 from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.units import split_unit, symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
 
@@ -35,7 +35,7 @@ def entry_point(unit: str) -> tuple[Any, Callable[..., None]]:
     op, dtype = split_unit(unit)
     namespace: dict[str, Any] = {**vars(ptx), "int64": types.int64, "function": KERNELS[op]}
     exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
-    signature = types.void(*(getattr(types, kind) for kind in parameters(INSTRUCTIONS[op]).values()))
+    signature = types.void(*(getattr(types, kind) for kind in unit_parameters(unit).values()))
     return signature, namespace["entry"]
 
 
@@ -63,7 +63,20 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
 
 
 def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:
-    """``unit`` as machine code, and what the assembler tells of it: registers, shared and local memory, spills."""
-    code = ObjectCode.from_ptx(compile_ptx(unit, capability).encode(), name=unit)
-    linker = Linker(code, options=LinkerOptions(arch=architecture(capability), verbose=True))
-    return linker.link("cubin").code, linker.get_info_log()
+    """``unit`` as machine code, and what the assembler tells of it: registers, shared and local memory, spills.
+
+    Raises
+    ------
+    RuntimeError
+        Where the assembler refuses what the compiler wrote: it names the versions of both.
+    """
+    name, text = architecture(capability), compile_ptx(unit, capability)
+    try:
+        linker = Linker(ObjectCode.from_ptx(text.encode(), name=unit), options=LinkerOptions(arch=name, verbose=True))
+        return linker.link("cubin").code, linker.get_info_log()
+    except Exception as error:  # cuda.core's, nvJitLink's or the driver's own
+        versions = " and ".join(f"{package} {probe.package_version(package)}" for package in ("nvidia-nvvm", "nvidia-nvjitlink"))
+        raise RuntimeError(
+            f"unit {unit!r} cannot be assembled for {name}: {error}; {versions} are installed, and both should be of one CUDA "
+            f"version that the driver knows: pip install 'cuda-toolkit[nvvm,nvrtc]==13.0.*' 'nvidia-nvjitlink==13.0.*'"
+        ) from error

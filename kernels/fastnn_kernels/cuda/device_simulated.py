@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.cpu.adapters import split_unit
 from fastnn_kernels.cuda import ptx_simulated
-from fastnn_kernels.cuda.adapters import adapter_source, parameters
+from fastnn_kernels.cuda.adapters import adapter_source, unit_parameters
 from fastnn_kernels.cuda.simulator import run_blocks
 from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.units import split_unit
 
 ALIGNMENT = 256
 """Of allocated memory, as on a device."""
@@ -26,14 +26,9 @@ ALIGNMENT = 256
 _live: weakref.WeakSet[Buffer] = weakref.WeakSet()
 
 
-def why_not() -> str | None:
-    """Why no device can be used; None: it can."""
-    return None
-
-
 def properties() -> dict[str, Any]:
     """What the device is."""
-    return {"name": "simulator", "compute_capability": (0, 0), "multiprocessors": 2, "memory": 0, "driver": ""}
+    return {"name": "simulator", "compute_capability": (0, 0), "multiprocessors": 2, "memory": 0}
 
 
 class Buffer:
@@ -123,4 +118,4 @@ def _entry(unit: str) -> Entry:
     op, dtype = split_unit(unit)
     namespace: dict[str, Any] = {**vars(ptx_simulated), "function": KERNELS[op]}
     exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
-    return Entry(unit, parameters(INSTRUCTIONS[op]), namespace["entry"])
+    return Entry(unit, unit_parameters(unit), namespace["entry"])

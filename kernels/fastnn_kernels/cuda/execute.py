@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.operands import check_attributes, check_operands
+from fastnn_kernels.units import unit_name
 
 
 def execute(

@@ -1,0 +1,185 @@
+"""A GPU: its memory and streams by the driver's functions, kernels and graphs by cuda.core. `device_simulated` has the same names.
+
+One device, the first that ``CUDA_VISIBLE_DEVICES`` shows. Streams and memory may be used from any thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cuda.bindings import driver
+from cuda.core import Device, Kernel, LaunchConfig, launch
+from numpy.typing import NDArray
+
+from fastnn_kernels import system
+from fastnn_kernels.cuda import objects
+from fastnn_kernels.cuda.adapters import unit_parameters
+from fastnn_kernels.cuda.objects import Progress
+from fastnn_kernels.cuda.ptx import THREADS
+
+_threads = threading.local()
+_used = _forked = False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _used
+
+
+system.at_fork(after_in_child=_after_fork)
+
+
+def use() -> Device:
+    """The device, made current for this thread."""
+    global _used
+    if _forked:
+        raise RuntimeError(
+            "this process was forked from one that used the GPU, and cannot use it; "
+            "start processes with multiprocessing.get_context('spawn'), or use the GPU in the children alone"
+        )
+    if not hasattr(_threads, "device"):  # cuda.core keeps one Device a thread
+        device = Device(0)
+        device.set_current()
+        _threads.device, _used = device, True
+    return _threads.device
+
+
+def _call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
+    """Call a function of the driver; its results without the status."""
+    status, *results = function(*arguments)
+    if status != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"{function.__name__} failed: {status.name}; a kernel that ran before may be the cause")
+    return results[0] if results else None
+
+
+def properties() -> dict[str, Any]:
+    """What the device is."""
+    device = use()
+    _, memory = _call(_memory_info)
+    return {
+        "name": device.name,
+        "compute_capability": tuple(device.compute_capability),
+        "multiprocessors": device.properties.multiprocessor_count,
+        "memory": memory,
+    }
+
+
+def _memory_info() -> tuple[Any, tuple[int, int]]:
+    status, free, total = driver.cuMemGetInfo()
+    return status, (free, total)
+
+
+class Buffer:
+    """``size`` bytes of the device from ``address``, a multiple of 256; given back when nobody holds it."""
+
+    def __init__(self, size: int) -> None:
+        use()
+        status, address = driver.cuMemAlloc(max(size, 1))
+        if status == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            free, total = _call(_memory_info)
+            raise MemoryError(
+                f"{size:,} bytes were asked of the GPU, of whose {total:,} bytes {free:,} are free; "
+                "a smaller batch_size or fewer samples at a time need less"
+            )
+        if status != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"cuMemAlloc failed: {status.name}; a kernel that ran before may be the cause")
+        self.size, self.address = size, int(address)
+        weakref.finalize(self, _free, self.address).atexit = False
+
+
+def _free(address: int) -> None:
+    """Waits for whatever still uses the memory."""
+    if not _forked:
+        use()
+        driver.cuMemFree(address)
+
+
+def allocate(size: int) -> Buffer:
+    """``size`` bytes of the device; MemoryError says what was asked and what is free."""
+    return Buffer(size)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A unit as something to launch, and the names and types of its parameters."""
+
+    unit: str
+    parameters: dict[str, str]
+    kernel: Kernel
+
+
+Launch = tuple[Entry, int, Sequence[float]]
+"""An entry, its number of blocks and its arguments: Python's int for addresses, sizes and int64, float for float64."""
+
+
+@cache
+def _configuration(blocks: int) -> LaunchConfig:
+    return LaunchConfig(grid=blocks, block=THREADS)
+
+
+class Stream:
+    """A queue of work: what is given to it runs in order, beside other streams."""
+
+    def __init__(self) -> None:
+        self._stream = use().create_stream()
+
+    def upload(self, address: int, array: NDArray) -> None:
+        """Copy a C-contiguous host array to the device; the array may change afterwards."""
+        if array.nbytes:
+            use()
+            _call(driver.cuMemcpyHtoDAsync, address, array.ctypes.data, array.nbytes, self._stream.handle)
+
+    def download(self, array: NDArray, address: int) -> None:
+        """Copy from the device into a C-contiguous host array; it is there after `synchronize`."""
+        if array.nbytes:
+            use()
+            _call(driver.cuMemcpyDtoHAsync, array.ctypes.data, address, array.nbytes, self._stream.handle)
+
+    def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
+        """Run ``entry`` on ``blocks`` blocks."""
+        use()
+        launch(self._stream, _configuration(blocks), entry.kernel, *arguments)
+
+    def capture(self, launches: Iterable[Launch]) -> Graph:
+        """Launches as one graph, to repeat."""
+        use()
+        builder = self._stream.create_graph_builder().begin_building()
+        try:
+            for entry, blocks, arguments in launches:
+                launch(builder, _configuration(blocks), entry.kernel, *arguments)
+        finally:
+            builder.end_building()
+        graph = builder.complete()
+        graph.upload(self._stream)
+        return Graph(self._stream, graph)
+
+    def synchronize(self) -> None:
+        """Wait until all is done; RuntimeError where a kernel failed."""
+        use()
+        _call(driver.cuStreamSynchronize, self._stream.handle)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Launches that run one after another."""
+
+    stream: Any
+    graph: Any
+
+    def launch(self, times: int = 1) -> None:
+        """Run them all ``times`` times."""
+        use()
+        for _ in range(times):
+            self.graph.launch(self.stream)
+
+
+def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, Entry]:
+    """The entry of every unit, compiled where neither this process nor the cache has it."""
+    units = list(units)
+    kernels = objects.load(units, tuple(use().compute_capability), progress)
+    return {unit: Entry(unit, unit_parameters(unit), kernels[unit]) for unit in units}

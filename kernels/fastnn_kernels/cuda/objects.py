@@ -1,0 +1,122 @@
+"""Objects: units as cubins, kept as files of our own for each architecture; compiled where one is missing, loaded by cuda.core."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cuda.core import Kernel, ObjectCode
+
+from fastnn_kernels import digests, store, system
+from fastnn_kernels.cuda.adapters import adapter_source
+from fastnn_kernels.cuda.ptx import THREADS
+from fastnn_kernels.sources import Target
+from fastnn_kernels.units import symbol
+
+Capability = tuple[int, int]
+
+Progress = Callable[[int, int, str], None]
+"""``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
+
+CUDA = Target(
+    folder="cuda",
+    host_files=(
+        *("adapters", "check", "device", "device_simulated", "driver", "execute", "objects", "probe"),
+        *("ptx_simulated", "simulator"),
+    ),
+    names="cuda/ptx.py",
+    options=("cuda/ptx.py", "device_function"),
+    interpreter=("cuda/interpreter.py", "run"),
+    adapter_source=adapter_source,
+)
+
+PACKAGES = (
+    "numba-cuda",
+    "numba",
+    "llvmlite",
+    "cuda-core",
+    "nvidia-nvvm",
+    "nvidia-cuda-nvcc-cu12",
+    "nvidia-nvjitlink",
+    "nvidia-nvjitlink-cu12",
+)
+"""What makes PTX of a unit and a cubin of PTX, for CUDA 13 and 12."""
+
+
+@dataclass
+class Report:
+    """What this process compiled (seconds by unit) and what it read from the directory, in order."""
+
+    directory: Path | None = None
+    compiled: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
+
+
+_lock = threading.RLock()
+_kernels: dict[tuple[str, Capability], Kernel] = {}
+_report = Report()
+
+
+def report() -> Report:
+    """A copy of what `load` did so far."""
+    with _lock:
+        return Report(_report.directory, dict(_report.compiled), list(_report.cached))
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """Python's version and those of `PACKAGES`; empty for those that are not installed."""
+    versions = [sys.implementation.cache_tag]
+    for package in PACKAGES:
+        try:
+            versions.append(version(package))
+        except PackageNotFoundError:
+            versions.append("")
+    return tuple(versions)
+
+
+def load(units: Iterable[str], capability: Capability, progress: Progress | None = None) -> dict[str, Kernel]:
+    """The kernel of every unit; compiles those that neither this process nor the directory has."""
+    units = list(units)
+    with _lock:
+        missing = [unit for unit in dict.fromkeys(units) if (unit, capability) not in _kernels]
+        if missing:
+            for unit, data in cubins(missing, capability, progress).items():
+                _kernels[unit, capability] = ObjectCode.from_cubin(data, name=unit).get_kernel(symbol(unit))
+        return {unit: _kernels[unit, capability] for unit in units}
+
+
+def cubins(units: Iterable[str], capability: Capability, progress: Progress | None = None) -> dict[str, bytes]:
+    """The machine code of every unit, from the directory or compiled into it; needs no GPU."""
+    units, folder = list(units), store.directory()
+    suffix = f"-sm_{capability[0]}{capability[1]}.cubin"
+    names = digests.unit_digests(CUDA, units, [*_versions(), str(THREADS), suffix], folder)
+    found = {unit: store.read(folder, unit, names[unit], suffix) for unit in units}
+    result = {unit: data for unit, data in found.items() if data is not None}
+    missing = [unit for unit in units if unit not in result]
+    for done, unit in enumerate(missing):
+        if progress:
+            progress(done, len(missing), unit)
+        result[unit] = _compile(unit, capability)
+        store.write(folder, unit, names[unit], suffix, result[unit])
+    if progress and missing:
+        progress(len(missing), len(missing), "")
+    _report.directory = folder
+    _report.cached += [unit for unit in units if unit not in missing]
+    return result
+
+
+def _compile(unit: str, capability: Capability) -> bytes:
+    from fastnn_kernels.cuda.compiler import compile_cubin
+
+    start = time.perf_counter()
+    with system.interrupts_deferred():
+        data, _ = compile_cubin(unit, capability)
+    _report.compiled[unit] = time.perf_counter() - start
+    return data

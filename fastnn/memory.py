@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 from fastnn_kernels.instructions import DTYPES
@@ -130,6 +131,11 @@ class Memory:
         Segments that outlive this program (``slots``, ``grads``); used in place.
     arenas : sequence of Buffer
         What holds the weights.
+
+    Attributes
+    ----------
+    device
+        What an engine with a memory of its own keeps beside this one; its ``inputs_changed()`` is called when `inputs` changes.
     """
 
     def __init__(
@@ -153,10 +159,20 @@ class Memory:
         sizes["scratch"] = scratch * program.item_bytes
         self.segments = {name: aligned(size) for name, size in sizes.items() if name not in self.shared}
         self.buffers = (*arenas, *self.shared.values())
+        self.device: Any = None
         for name, buffer in self.shared.items():
             if buffer.memory.nbytes < program.bytes[name]:
                 raise ValueError(f"segment {name!r} has {buffer.memory.nbytes} bytes, the program needs {program.bytes[name]}")
             self.segments[name] = buffer.memory
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """The device owns the weights and the shared segments for the block of a ``with``, and keeps them."""
+        with ExitStack() as loans:
+            for buffer in self.buffers:
+                buffer.lend()
+                loans.callback(buffer.give_back)
+            yield
 
     def come_home(self) -> None:
         """Let the host own the weights and the shared segments; for engines that run on the host, where some are `AWAY`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import isqrt, prod
 
 import numpy as np
@@ -12,14 +11,15 @@ from fastnn_kernels.cpu import cost, objects, team
 from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
 from fastnn_kernels.cpu.execute import fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_OPERANDS, ROW_WORDS, STATUS
 from fastnn_kernels.operands import address, attribute_word
 from numpy.typing import NDArray
 
 from fastnn import config
 from fastnn.engine.base import Progress, Stop
+from fastnn.engine.rows import attributes_of, dimensions, operand_called, sizes_of
 from fastnn.memory import AWAY, Memory, aligned
-from fastnn.program import SAMPLES, Operand, Program, Row, Size, Symbol
+from fastnn.program import SAMPLES, Program, Row, Symbol
 
 LEAST_WORKERS = 8
 """Scratch is there for at least so many workers; pages that are never touched cost nothing."""
@@ -74,8 +74,8 @@ class CpuEngine:
         for words, row in zip(table, program.rows, strict=True):
             flags = FLAG_BARRIER * row.barrier | FLAG_STATUS * row.instruction.may_stop
             addresses = [memory.address(operand) for operand in row.operands]
-            sizes = [memory.size(size, batch, operand) for size, operand in _dimensions(row)]
-            fill_row(words, adapters[units[row.op]], flags, addresses, sizes, _attributes(row, memory, batch))
+            sizes, values = sizes_of(row, memory, batch), _attribute_words(row, memory, batch)
+            fill_row(words, adapters[units[row.op]], flags, addresses, sizes, values)
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
         most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
         workers = choose_workers(program, memory, batch, most_workers)
@@ -104,41 +104,20 @@ class CpuEngine:
         return None if position == steps * rows else divmod(position, rows)
 
 
-@cache
-def _letters(op: str, present: tuple[bool, ...]) -> tuple[tuple[int, int] | None, ...]:
-    """For each dimension letter the first present operand that has it, and the axis; None when there is no such operand."""
-    places = {
-        letter: (number, axis)
-        for number, spec in reversed(list(enumerate(INSTRUCTIONS[op].operands)))
-        if present[number]
-        for axis, letter in enumerate(spec.shape)
-    }
-    return tuple(places.get(letter) for letter in INSTRUCTIONS[op].dimensions)
-
-
-def _dimensions(row: Row) -> Iterator[tuple[Size, Operand | None]]:
-    """The size behind each dimension letter of a row, and the operand that tells it."""
-    for place in _letters(row.op, tuple(operand is not None for operand in row.operands)):
-        number, axis = place or (0, 0)
-        operand = row.operands[number] if place else None
-        yield (0 if operand is None else operand.shape[axis]), operand
-
-
-def _attributes(row: Row, memory: Memory, batch: int) -> list[int]:
+def _attribute_words(row: Row, memory: Memory, batch: int) -> list[int]:
     kinds = [kind for _, kind in row.instruction.attributes]
-    values = [memory.size(value, batch) if isinstance(value, Symbol) else value for value in row.attributes]
-    return [attribute_word(kind, value) for kind, value in zip(kinds, values, strict=True)]
+    return [attribute_word(kind, value) for kind, value in zip(kinds, attributes_of(row, memory, batch), strict=True)]
 
 
 def _patches(row: Row, start: int) -> Iterator[Patch]:
     """What `CpuEngine.rebind_inputs` writes into the row that begins at word ``start`` of the table."""
     first_size = start + ROW_OPERANDS + len(row.operands)
-    sizes = list(enumerate(_dimensions(row), start=first_size))
+    places = list(enumerate(dimensions(row), start=first_size))
     for index, operand in enumerate(row.operands):
         if operand is not None and operand.segment == "inputs":
             samples = tuple(
                 (word, size.multiple)
-                for word, (size, owner) in sizes
+                for word, (size, owner) in places
                 if owner is operand and isinstance(size, Symbol) and size.name == SAMPLES.name
             )
             yield Patch(operand.offset, start + ROW_OPERANDS + index, samples)
@@ -148,8 +127,7 @@ def _status_address(program: Program, memory: Memory) -> int:
     """Address of the status word that a row of ``program`` may set; 0 when none does."""
     for row in program.rows:
         if row.instruction.may_stop:
-            names = [spec.name for spec in row.instruction.operands]
-            return memory.address(row.operands[names.index("control")]) + 8 * STATUS
+            return memory.address(operand_called(row, "control")) + 8 * STATUS
     return 0
 
 

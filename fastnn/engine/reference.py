@@ -11,8 +11,9 @@ from fastnn_kernels.reference.kernels import KERNELS
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Progress, Stop
+from fastnn.engine.rows import attributes_of, operand_called
 from fastnn.memory import AWAY, Memory
-from fastnn.program import Program, Row, Symbol
+from fastnn.program import Program, Row
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Call:
     row: Row
     function: Callable[..., None]
     views: list[NDArray | None]
-    attributes: tuple[int | float, ...]
+    attributes: Sequence[int | float]
     status: NDArray[np.int64] | None
     """The row's ``control`` when the run may stop after it."""
 
@@ -54,12 +55,8 @@ class ReferenceEngine:
 
     def _call(self, row: Row, memory: Memory, batch: int) -> Call:
         views = [memory.view(operand, batch) for operand in row.operands]
-        attributes = tuple(memory.size(value, batch) if isinstance(value, Symbol) else value for value in row.attributes)
-        status = None
-        if row.instruction.may_stop:
-            names = [spec.name for spec in row.instruction.operands]
-            status = views[names.index("control")]
-        return Call(row, KERNELS[row.op], views, attributes, status)
+        status = memory.view(operand_called(row, "control"), batch) if row.instruction.may_stop else None
+        return Call(row, KERNELS[row.op], views, attributes_of(row, memory, batch), status)
 
     def rebind_inputs(self, bound: BoundProgram) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed."""

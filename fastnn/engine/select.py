@@ -6,7 +6,7 @@ from functools import cache
 
 from fastnn.engine.base import Engine
 
-DEVICES = ("cpu", "reference")
+DEVICES = ("cpu", "cuda", "reference")
 """Names that `get` knows."""
 
 
@@ -18,11 +18,19 @@ def get(device: str) -> Engine:
     ------
     ValueError
         For a name that is not in `DEVICES`.
+    RuntimeError
+        For a device that this machine lacks, saying what is missing.
     """
     if device == "cpu":
         from fastnn.engine.cpu import CpuEngine
 
         return CpuEngine()
+    if device == "cuda":
+        from fastnn_kernels.cuda import device as gpu
+
+        from fastnn.engine.cuda import CudaEngine
+
+        return CudaEngine(gpu)
     if device == "reference":
         from fastnn.engine.reference import ReferenceEngine
 

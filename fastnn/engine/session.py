@@ -69,10 +69,14 @@ class Session:
             if place is not None:
                 self.memory.inputs[place] = array
         self._stale = set(self._bound)
+        if self.memory.device is not None:
+            self.memory.device.inputs_changed()
 
     def release_inputs(self) -> None:
         """Let go of the caller's arrays; `set_inputs` comes before the next run."""
         self.memory.inputs[:] = self._no_inputs
+        if self.memory.device is not None:
+            self.memory.device.inputs_changed()
 
     def start(self, samples: int) -> None:
         """Go back to the first of ``samples`` samples, totals at zero."""

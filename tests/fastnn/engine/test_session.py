@@ -1,9 +1,10 @@
-"""Sessions: whole batches, the last short one, stops and resumes; on both engines."""
+"""Sessions: whole batches, the last short one, stops and resumes; on every engine."""
 
 import numpy as np
 import pytest
 from fastnn_kernels.instructions import NO_CLASS, REDUCTION_MEAN
 
+from fastnn.engine.cuda import CudaEngine
 from fastnn.engine.select import get
 from fastnn.engine.session import Session
 from fastnn.lowering import operations
@@ -12,6 +13,7 @@ from fastnn.lowering.heads import row_loss
 from fastnn.memory import Buffer
 from fastnn.program import BATCH, SAMPLES, Operand
 from fastnn.variables import Variable, place_in_arena
+from tests.fastnn.engine.reference_gpu import gpu
 
 SAMPLES_COUNT, FEATURES = 10, 3
 
@@ -54,9 +56,9 @@ def by_hand(batches: list[np.ndarray], x: np.ndarray, y: np.ndarray, rate: float
     return w, total
 
 
-@pytest.fixture(params=["reference", "cpu"])
-def engine(request):
-    engine = get(request.param)
+@pytest.fixture(params=["reference", "cpu", "cuda"])
+def engine(request, poisoned_host):
+    engine = CudaEngine(gpu) if request.param == "cuda" else get(request.param)
     engine.prepare([linear_regression("train")[0], linear_regression("predict")[0]])
     return engine
 

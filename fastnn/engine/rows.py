@@ -1,0 +1,46 @@
+"""What every engine with tables of addresses asks of a row when it binds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from fastnn_kernels.instructions import INSTRUCTIONS
+
+from fastnn.memory import Memory
+from fastnn.program import Operand, Row, Size, Symbol
+
+
+@cache
+def _letters(op: str, present: tuple[bool, ...]) -> tuple[tuple[int, int] | None, ...]:
+    """For each dimension letter the first present operand that has it, and the axis; None when there is no such operand."""
+    places = {
+        letter: (number, axis)
+        for number, spec in reversed(list(enumerate(INSTRUCTIONS[op].operands)))
+        if present[number]
+        for axis, letter in enumerate(spec.shape)
+    }
+    return tuple(places.get(letter) for letter in INSTRUCTIONS[op].dimensions)
+
+
+def dimensions(row: Row) -> Iterator[tuple[Size, Operand | None]]:
+    """The size behind each dimension letter of a row, and the operand that tells it."""
+    for place in _letters(row.op, tuple(operand is not None for operand in row.operands)):
+        number, axis = place or (0, 0)
+        operand = row.operands[number] if place else None
+        yield (0 if operand is None else operand.shape[axis]), operand
+
+
+def sizes_of(row: Row, memory: Memory, batch: int) -> list[int]:
+    """The row's dimension letters for a batch of ``batch`` samples."""
+    return [memory.size(size, batch, operand) for size, operand in dimensions(row)]
+
+
+def attributes_of(row: Row, memory: Memory, batch: int) -> list[int | float]:
+    """The row's attributes for a batch of ``batch`` samples."""
+    return [memory.size(value, batch) if isinstance(value, Symbol) else value for value in row.attributes]
+
+
+def operand_called(row: Row, name: str) -> Operand | None:
+    """The row's operand called ``name``."""
+    return row.operands[[spec.name for spec in row.instruction.operands].index(name)]

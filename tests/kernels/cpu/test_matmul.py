@@ -155,9 +155,10 @@ def product(a: NDArray, b: NDArray, dtype: str, workers: int, transpose_a: int, 
 PACKED = [
     ("neither is packed", 64, 300, 64, 0, 0),
     ("a is packed, several blocks of rows", 250, 530, 200, 0, 0),
-    ("b is packed, several blocks of columns", 100, 280, 530, 0, 0),
+    ("b is packed, several blocks of columns", 70, 80, NC + 70, 0, 0),
     ("both, several blocks of terms", 130, 1100, 270, 0, 0),
     ("both, transposed", 130, 1100, 270, 1, 1),
+    ("both, several blocks of columns", 130, 520, NC + 70, 0, 1),
     ("one row of a", 1, 700, 300, 0, 1),
 ]
 

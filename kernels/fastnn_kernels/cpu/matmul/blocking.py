@@ -12,8 +12,9 @@ from dataclasses import dataclass
 KC = 512
 """Terms summed in registers before a tile goes to memory and comes back: 256 were slower, a matrix of 1024 by a third."""
 
-MC, NC = 120, 256
-"""Rows of a and columns of b that are packed at a time: multiples of every tile's sides; 240 and 512 KiB in float32."""
+MC, NC = 120, 1024
+"""Rows of a and columns of b that are packed at a time, multiples of every tile's sides: in float32 240 KiB, which stay in a
+core's L2 beside the panels of b (64 KiB) that pass through it, and 2 MiB in L3; a is packed again for every NC columns."""
 
 SCRATCH_ELEMENTS = KC * (MC + NC)
 """Elements of scratch memory that each worker needs."""

@@ -74,12 +74,13 @@ def _where(v: Vectors, condition: Any, tile: Any, change: Any) -> Any:
     return merged
 
 
+def _flag(builder: Any, flags: Any, bit: int) -> Any:
+    return builder.icmp_signed("!=", builder.and_(flags, I64(bit)), I64(0))
+
+
 def _finish(v: Vectors, sums: Any, targets: Any, masks: list[Any], bias: Any, flags: Any, slope: Any) -> Any:
     """What follows the product: the old values, the bias, relu."""
     builder = v.builder
-
-    def flag(bit: int) -> Any:
-        return builder.icmp_signed("!=", builder.and_(flags, I64(bit)), I64(0))
 
     def with_old(i: int, j: int, x: Any) -> Any:
         return builder.fadd(v.masked_load(targets[i][j], masks[j]), x)
@@ -88,9 +89,23 @@ def _finish(v: Vectors, sums: Any, targets: Any, masks: list[Any], bias: Any, fl
         return builder.fadd(x, v.masked_load(builder.gep(bias, [I64(j * v.lanes)]), masks[j]))
 
     slopes = v.spread(slope)
-    sums = _where(v, flag(ADD), sums, with_old)
-    sums = _where(v, flag(BIAS), sums, with_bias)
-    return _where(v, flag(RELU), sums, lambda i, j, x: v.relu(x, slopes))
+    sums = _where(v, _flag(builder, flags, ADD), sums, with_old)
+    sums = _where(v, _flag(builder, flags, BIAS), sums, with_bias)
+    return _where(v, _flag(builder, flags, RELU), sums, lambda i, j, x: v.relu(x, slopes))
+
+
+def _store(v: Vectors, results: Any, targets: Any, masks: list[Any], columns: Any) -> None:
+    """Write the tile; a masked store to a line that is not in L1 stalls Zen 5, so whole tiles have none."""
+    full = v.builder.icmp_signed(">=", columns, I64(len(masks) * v.lanes))
+    with v.builder.if_else(full) as (whole, part):
+        with whole:
+            for row, row_targets in zip(results, targets, strict=True):
+                for x, target in zip(row, row_targets, strict=True):
+                    v.store(x, target)
+        with part:
+            for row, row_targets in zip(results, targets, strict=True):
+                for x, target, mask in zip(row, row_targets, masks, strict=True):
+                    v.masked_store(x, target, mask)
 
 
 def vector_tile_of(tile: Tile, vectors: int) -> Any:
@@ -116,14 +131,14 @@ def vector_tile_of(tile: Tile, vectors: int) -> Any:
                 return element_pointer(context, builder, signature.args[1], array, start)
 
             masks = [v.mask(columns, j * v.lanes) for j in range(vectors)]
-            a_rows = v.clamped_rows(pointer(a, a_start), a_row, rows, tile.rows)
-            sums = _products(v, depth, a_rows, a_column, pointer(b, b_start), b_row, masks, tile.masks)
             out_rows = v.clamped_rows(pointer(out, out_start), out_row, rows, tile.rows)
             targets = [[builder.gep(row, [I64(j * v.lanes)]) for j in range(vectors)] for row in out_rows]
+            with builder.if_then(_flag(builder, flags, ADD)):
+                v.prefetch(targets)
+            a_rows = v.clamped_rows(pointer(a, a_start), a_row, rows, tile.rows)
+            sums = _products(v, depth, a_rows, a_column, pointer(b, b_start), b_row, masks, tile.masks)
             results = _finish(v, sums, targets, masks, pointer(bias, bias_start), flags, slope)
-            for row, row_targets in zip(results, targets, strict=True):
-                for x, target, mask in zip(row, row_targets, masks, strict=True):
-                    v.masked_store(x, target, mask)
+            _store(v, results, targets, masks, columns)
             return context.get_dummy_value()
 
         return signature, codegen

@@ -14,7 +14,7 @@ from numba.np.arrayobj import populate_array
 from fastnn_kernels.cpu.matmul.blocking import tile_of
 from fastnn_kernels.cpu.options import by_type
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 TILE = tile_of(*cpu_target.target_context.codegen().magic_tuple()[::2])
 """The tile for what Numba compiles for, which is not always what the host can."""
@@ -82,6 +82,15 @@ class Vectors:
 
     def load(self, pointer: Any) -> Any:
         return self.builder.load(self.builder.bitcast(pointer, self.type.as_pointer()), align=self.align)
+
+    def store(self, value: Any, pointer: Any) -> None:
+        self.builder.store(value, self.builder.bitcast(pointer, self.type.as_pointer()), align=self.align)
+
+    def prefetch(self, rows: list[list[Any]]) -> None:
+        """Ask for what the pointers point to, to be written."""
+        for pointer in (pointer for row in rows for pointer in row):
+            place = self.builder.bitcast(pointer, I8.as_pointer())
+            self.call("prefetch.p0", ir.VoidType(), place, I32(1), I32(3), I32(1))
 
     def masked_load(self, pointer: Any, mask: Any) -> Any:
         place = self.builder.bitcast(pointer, self.type.as_pointer())

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn_kernels.cpu.dispatcher import Kernel
-from fastnn_kernels.cpu.options import by_type
+from fastnn_kernels.cpu.options import by_type, kernel
 
 f4 = np.float32
 
@@ -39,7 +39,8 @@ def _llvm_function(name: str) -> Any:
     return call
 
 
-_multiply_add, _rint, _maximum = _llvm_function("fmuladd"), _llvm_function("rint"), _llvm_function("maximum")
+_multiply_add, _rint = _llvm_function("fmuladd"), _llvm_function("rint")
+_maximum, _copysign = _llvm_function("maximum"), _llvm_function("copysign")
 
 
 @intrinsic
@@ -68,6 +69,26 @@ def maximum(typingctx: Any, x: Any, y: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _maximum(builder, *args)
+
+    return x(x, x), codegen
+
+
+@intrinsic
+def subtract(typingctx: Any, x: Any, y: Any) -> Any:
+    """``x - y`` as written, where the fast-math flags could undo the rounding of x."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fsub(*args)
+
+    return x(x, x), codegen
+
+
+@intrinsic
+def with_sign(typingctx: Any, x: Any, y: Any) -> Any:
+    """|x| with the sign of y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _copysign(builder, *args)
 
     return x(x, x), codegen
 
@@ -163,26 +184,59 @@ def log1p_float32(x):
     return multiply_add(s * z, p, TWO * s)
 
 
+SHIFT = f4(1.5 * 2.0**23 + 127.0)
+"""A small number plus this one: a float whose lowest bits are the nearest whole number plus the bias of an exponent."""
+
+LN2 = f4(0.693147180559945309)
+EXPM1_1, EXPM1_2, EXPM1_3 = f4(1.37627451e-3), f4(8.36565439e-3), f4(4.166805e-2)
+EXPM1_4, EXPM1_5 = f4(1.6666542e-1), f4(5.0e-1)
+
+
+@kernel
+def power_of_two(shifted):
+    """2**n of ``shifted``, which is n + `SHIFT`, n from -126 to 127."""
+    return float_of(np.int32(bits_of(shifted) << MANTISSA))
+
+
+@kernel
+def expm1_near_zero(r):
+    """exp(r) - 1 for |r| <= ln(2) / 2: r + r**2 * q(r), a minimax fit, exact to 0.2 eps."""
+    q = multiply_add(multiply_add(EXPM1_1, r, EXPM1_2), r, EXPM1_3)
+    q = multiply_add(multiply_add(q, r, EXPM1_4), r, EXPM1_5)
+    return multiply_add(r * r, q, r)
+
+
+SIGMOID_LOW, SIGMOID_HIGH = f4(-87.3365), f4(18.0)
+
+
 def sigmoid_float32(x):
-    """With an exponential that never overflows."""
-    e = exp(-abs(x))
-    return select(x >= ZERO, ONE, e) / (ONE + e)
+    """1 / (1 + exp(-x)), exp(-x) = 2**n * exp(r); 1 from `SIGMOID_HIGH` on, 0 where it would be subnormal."""
+    t = select(x < SIGMOID_LOW, SIGMOID_LOW, x)
+    t = select(t > SIGMOID_HIGH, SIGMOID_HIGH, t)
+    shifted = multiply_add(t, -LOG2_E, SHIFT)
+    n = subtract(shifted, SHIFT)
+    r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, -t))
+    power = power_of_two(shifted)
+    y = ONE / multiply_add(power, expm1_near_zero(r), power + ONE)
+    return select(x < SIGMOID_LOW, ZERO, y)
 
 
-TANH_SMALL = f4(0.625)
-TANH_1, TANH_2, TANH_3 = f4(-5.70498872745e-3), f4(2.06390887954e-2), f4(-5.37397155531e-2)
-TANH_4, TANH_5 = f4(1.33314422036e-1), f4(-3.33332819422e-1)
+TANH_HIGH = f4(10.0)
 
 
 def tanh_float32(x):
-    """A polynomial where |x| < 0.625, else 1 - 2 / (exp(2 * |x|) + 1)."""
+    """e / (e + 2) with e = exp(2 * |x|) - 1 = 2**n * (exp(r) - 1) + 2**n - 1, so never above 1; x itself where it is tiny.
+
+    ln(2) rounded to a float will do: its error in r grows with n, but what an error of e matters shrinks with 2**n.
+    """
     size = abs(x)
-    z = x * x
-    p = multiply_add(multiply_add(TANH_1, z, TANH_2), z, TANH_3)
-    p = multiply_add(multiply_add(p, z, TANH_4), z, TANH_5)
-    small = multiply_add(z * x, p, x)
-    large = ONE - TWO / (exp(TWO * size) + ONE)
-    return select(size < TANH_SMALL, small, select(x >= ZERO, large, -large))
+    t = select(size > TANH_HIGH, TANH_HIGH, size)
+    t = t + t
+    shifted = multiply_add(t, LOG2_E, SHIFT)
+    r = multiply_add(subtract(shifted, SHIFT), -LN2, t)
+    power = power_of_two(shifted)
+    e = multiply_add(power, expm1_near_zero(r), power - ONE)
+    return with_sign(e / (e + TWO), x)
 
 
 def _in_float32(form: Callable[..., Any]) -> Callable[[Callable[..., Any]], Kernel]:
@@ -250,7 +304,7 @@ def erf(x: float) -> float:
     return math.erf(x)
 
 
-LARGEST_ERROR = {"exp": 0.8, "log": 1.1, "log1p": 1.5, "sigmoid": 1.6, "tanh": 1.3, "erf": 0.8}
+LARGEST_ERROR = {"exp": 0.8, "log": 1.1, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.4, "erf": 0.8}
 """Bounds of the relative errors in float32, in units of its eps, over all 2**32 values: ``make exhaustive``.
 
 Results below `FLUSHED` may be 0.

@@ -127,7 +127,7 @@ def sigmoid(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = N
     Returns
     -------
     ndarray of x's shape
-        ``out``, or a new array of x's dtype; float32 within 1.6 units of its eps.
+        ``out``, or a new array of x's dtype; float32 within 1.5 units of its eps.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def tanh(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None
     Returns
     -------
     ndarray of x's shape
-        ``out``, or a new array of x's dtype; float32 within 1.3 units of its eps.
+        ``out``, or a new array of x's dtype; float32 within 1.4 units of its eps.
 
     Raises
     ------

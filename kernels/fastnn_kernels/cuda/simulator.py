@@ -60,10 +60,10 @@ class Block:
             self._take_turn()
             with np.errstate(all="ignore"):  # a setting of the thread
                 for number in range(self.blocks):
-                    self.number = number
+                    if number != self.number:  # the first thread of the next block
+                        self.number, self.shared = number, {}
                     function(*arguments)
                     self.wait(range(self.threads), "end")
-                    self.shared.clear()
         except BaseException as error:  # the launch raises it
             self.error = self.error or error
         self._running -= 1

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks import growth
+from benchmarks.drawing import COLORS, GREY, PALE, color, new_figure, plain, styles
 from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
-from benchmarks.workloads import BATCHES, SQUARE
+from benchmarks.workloads import BATCHES, NEIGHBOUR, SQUARE
 from fastnn.bench.specs import KernelSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLORS = {
-    "fastnn": "#1f5fa8",
-    "plain C": "#444444",
-    "numpy": "#3f9467",
-    "numba": "#18a0a8",
-    "jax": "#d9622b",
-    "torch": "#b8336a",
-    "keras": "#7a4fa3",
-    "sklearn": "#c79a1e",
-    "trees": "#8a6a2a",
-    "onnxruntime": "#4f86b8",
-    "mkl": "#8c8c8c",
-}
-"""By group of peers."""
-
-GREY, PALE = "#666666", "#e4e4e4"
 
 RATIO_ROWS = (
     ("W1-blobs", "W1  2-25-15-4, batch 32"),
@@ -50,6 +35,7 @@ RATIO_ROWS = (
 
 THREAD_ROWS = (
     *RATIO_ROWS[:6],
+    ("W6-mnist-4096-predict", "W6  predict, 4,096 rows"),
     ("W7-matmul-2048x2048x2048-NN", "W7  matmul, 2048"),
     ("W7-softmax_cross_entropy-1024x32000", "W7  cross-entropy, 1024x32000"),
     ("W7-adam-10000000", "W7  Adam, 10M"),
@@ -64,6 +50,8 @@ def draw(results: Results, path: Path) -> list[str]:
         "matmul": matmul,
         "batches": batches,
         "threads": scaling,
+        "growth": growth.chart,
+        "neighbour": neighbour,
         "quality": quality,
     }
     written = []
@@ -73,50 +61,6 @@ def draw(results: Results, path: Path) -> list[str]:
             drawn.savefig(f"{path}-{name}.png", dpi=150)
             written.append(f"{path}-{name}.png")
     return written
-
-
-def _figure(width: float, height: float, title: str, results: Results) -> Figure:
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(width, height), layout="constrained")
-    foot = 0.24 / height  # inches kept for the line at the bottom
-    layout: Any = drawn.get_layout_engine()
-    layout.set(w_pad=0.12, h_pad=0.1, rect=(0, foot, 1, 1 - foot))
-    drawn.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    machine = results.machine
-    about = f"{machine['name']}, {machine['cores']} cores, {results.date}"
-    drawn.text(0.99, 0.06 / height, about, ha="right", va="bottom", fontsize=7.5, color=GREY)
-    return drawn
-
-
-def _plain(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=GREY, labelsize=8, length=3, which="major")
-    axes.set_axisbelow(True)
-
-
-def color(results: Results, peer: str) -> str:
-    """The colour of a peer's library."""
-    return COLORS.get(results.peers[peer]["group"], "#999999")
-
-
-def styles(results: Results, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour by library, line and marker by the way of using it; fastnn above all."""
-    seen: dict[str, int] = {}
-    found = {}
-    for name in names:
-        group = results.peers[name]["group"]
-        variant = seen[group] = seen.get(group, -1) + 1
-        found[name] = {
-            "color": color(results, name),
-            "linestyle": ("-", "--", ":", "-.")[variant % 4],
-            "marker": ("o", "s", "^", "D")[variant % 4],
-            "markersize": 4,
-            "linewidth": 2.4 if name == OURS else 1.5,
-            "zorder": 3 if name == OURS else 2,
-        }
-    return found
 
 
 def ratios(results: Results) -> Figure | None:
@@ -134,7 +78,7 @@ def ratios(results: Results) -> Figure | None:
     columns = min(3, len(panels))
     lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [max(len(others) for _, _, others in line) + 2.4 for line in lines]
-    drawn = _figure(4.6 * columns, 0.23 * sum(heights) + 0.6, f"Time, as a multiple of fastnn's ({threads} threads)", results)
+    drawn = new_figure(4.6 * columns, 0.23 * sum(heights) + 0.6, f"Time, as a multiple of fastnn's ({threads} threads)", results)
     grid = drawn.subplots(len(lines), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, panel in zip(grid.flat, panels, strict=False):
         _ratio_panel(axes, results, *panel)
@@ -156,7 +100,7 @@ def _ratio_panel(axes: Axes, results: Results, title: str, ours: Measurement, ot
     axes.axvline(1, color=COLORS[OURS], linewidth=2)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    _plain(axes, title)
+    plain(axes, title)
     above = axes.get_xaxis_transform()
     axes.text(1, 1.0, f"fastnn {figure(ours)}", transform=above, fontsize=7.5, color=COLORS[OURS], va="bottom")
     axes.set_title(title, loc="left", fontsize=10, pad=14)
@@ -223,12 +167,12 @@ def _lines(
     names = [name for name in results.peers if any(len(found[name]) > 1 for found in curves.values())]
     if not names:
         return None
-    drawn = _figure(5.0 * len(curves) + 1.6, 4.2, title, results)
+    drawn = new_figure(5.0 * len(curves) + 1.6, 4.2, title, results)
     style = styles(results, names)
     for axes, (threads, found) in zip(drawn.subplots(1, len(curves), squeeze=False, sharey=True)[0], curves.items(), strict=True):
         for name in names:
             axes.plot(*zip(*found[name], strict=True) if found[name] else ([], []), label=name, **style[name])
-        _plain(axes, f"{threads} thread{'s' * (threads > 1)}")
+        plain(axes, f"{threads} thread{'s' * (threads > 1)}")
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(sizes.values()), [str(size) for size in sizes.values()])
         axes.set_xlabel(x_label, color=GREY, fontsize=9)
@@ -250,13 +194,13 @@ def scaling(results: Results) -> Figure | None:
     speedups = {group: values for group, values in speedups.items() if any(values)}
     if not speedups:
         return None
-    drawn = _figure(max(6.0, 1.35 * len(rows) + 1.6), 4.0, f"Speed on {most} threads, as a multiple of one thread", results)
+    drawn = new_figure(max(6.0, 1.35 * len(rows) + 1.6), 4.0, f"Speed on {most} threads, as a multiple of one thread", results)
     axes = drawn.subplots()
     width = 0.84 / len(speedups)
     for number, (group, values) in enumerate(speedups.items()):
         places = [place + (number - (len(speedups) - 1) / 2) * width for place in range(len(rows))]
         axes.bar(places, [value or 0.0 for value in values], width * 0.88, label=group, color=COLORS.get(group, "#999999"))
-    _plain(axes, "")
+    plain(axes, "")
     axes.axhline(1, color=GREY, linewidth=1)
     axes.axhline(most, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     axes.annotate("every thread at full speed", (-0.55, most), (0, 3), textcoords="offset points", fontsize=8, color=GREY)
@@ -277,6 +221,39 @@ def _speedup(results: Results, key: str, group: str, one: int, most: int) -> flo
     return None if slow is None or fast is None else slow / fast
 
 
+def neighbour(results: Results) -> Figure | None:
+    """A panel a workload, a group of bars a library: one worker and all, quiet and beside a busy process."""
+    rows = [row for row in NEIGHBOUR if not row.neighbour and results.of(row.key, results.threads[-1])]
+    if not rows or len(results.threads) < 2:
+        return None
+    one, most = results.threads[0], results.threads[-1]
+    drawn = new_figure(5.2 * len(rows), 4.0, "Time beside a busy neighbour, as a multiple of one quiet worker", results)
+    for axes, row in zip(drawn.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
+        _neighbour_panel(axes, results, row, one, most)
+    drawn.axes[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawn
+
+
+def _neighbour_panel(axes: Axes, results: Results, row: Workload, one: int, most: int) -> None:
+    names = [name for name in results.peers if results.find(row.key, one, name) is not None]
+    bars = [(count, busy) for count in (one, most) for busy in ("", "-busy")]
+    for number, (count, busy) in enumerate(bars):
+        found = [results.find(row.key + busy, count, name) for name in names]
+        alone = [results.find(row.key, one, name) for name in names]
+        heights = [
+            m.value / base.value if m is not None and base is not None else 0.0 for m, base in zip(found, alone, strict=True)
+        ]
+        label = f"{count} worker{'s' * (count > 1)}, {'a busy neighbour' if busy else 'quiet'}"
+        places = [place + 0.21 * (number - 1.5) for place in range(len(names))]
+        color = COLORS["jax"] if busy else COLORS["fastnn"]
+        drawn = axes.bar(places, heights, 0.19, label=label, color=color, alpha=0.45 if count == one else 1.0)
+        axes.bar_label(drawn, [f"{height:.2f}" if height else "" for height in heights], fontsize=7, color=GREY, padding=1)
+    plain(axes, row.title)
+    axes.axhline(1, color=GREY, linewidth=1)
+    axes.set_xticks(range(len(names)), names)
+    axes.grid(axis="y", color=PALE, linewidth=0.8)
+
+
 def quality(results: Results) -> Figure | None:
     """W11: score over seconds of training."""
     drawable = {m.workload for m in results.measurements if m.curve}
@@ -284,7 +261,7 @@ def quality(results: Results) -> Figure | None:
     if not rows:
         return None
     threads = results.threads[-1]
-    drawn = _figure(4.6 * len(rows), 3.9, f"Quality over seconds of training ({threads} threads)", results)
+    drawn = new_figure(4.6 * len(rows), 3.9, f"Quality over seconds of training ({threads} threads)", results)
     for axes, row in zip(drawn.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
         _quality_panel(axes, results, row, threads)
     return drawn
@@ -300,7 +277,7 @@ def _quality_panel(axes: Axes, results: Results, row: Workload, threads: int) ->
             name = measurement.peer
             marker = "o" if results.peers[name]["group"] == "trees" else None
             axes.plot(seconds, scores, color=color(results, name), label=name, linewidth=1.8, marker=marker, markersize=4)
-    _plain(axes, row.title.capitalize() if not target else f"Test accuracy, to {target:.0%}")
+    plain(axes, row.title.capitalize() if not target else f"Test accuracy, to {target:.0%}")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("seconds", color=GREY, fontsize=9)

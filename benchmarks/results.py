@@ -24,6 +24,9 @@ MACHINE = "machine"
 LIMITS = (MACHINE, "plain C")
 """What a library could reach: shown, but not counted among the peers."""
 
+IN_CACHE = 1_000_000
+"""Bytes of a kernel whose arrays stay in the caches of any machine; it is given by its time, and memory does not limit it."""
+
 LOSS_TOLERANCE, OWN_ORDER_TOLERANCE, VALUE_TOLERANCE = 0.02, 0.25, 1e-3
 """Largest relative difference of final losses, in the same order of the samples and in another, and of arrays."""
 
@@ -159,10 +162,6 @@ def _agrees(measurement: Measurement, truth: list[float], stranger: bool) -> boo
     return worst <= tolerance * largest  # False for NaN
 
 
-IN_CACHE = 1_000_000
-"""Bytes of a kernel whose arrays stay in the caches of any machine; it is given by its time, and memory does not limit it."""
-
-
 def figure(measurement: Measurement) -> str:
     """The measurement in the workload's own unit."""
     spec = measurement.row.spec
@@ -191,13 +190,14 @@ def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:
 
 
 def limit_rates(results: Results, threads: int) -> dict[str, float]:
-    """FLOP/s and bytes/s that the machine reached: "flops", "bytes"."""
+    """What the machine reached: FLOP/s ("flops"), bytes/s out of the caches ("bytes") and within them ("cache")."""
     found: dict[str, float] = {}
     for row in results.workloads:
         spec = row.spec
         measurement = results.find(row.key, threads, MACHINE)
         if measurement is None or not isinstance(spec, KernelSpec):
             continue
-        name, work = ("flops", spec.flops) if spec.flops else ("bytes", spec.bytes)
+        name = "flops" if spec.flops else "bytes" if spec.bytes >= IN_CACHE else "cache"
+        work = spec.flops or spec.bytes
         found[name] = max(found.get(name, 0.0), work / measurement.value)
     return found

@@ -118,6 +118,7 @@ def _kernel(op: str, title: str, shape: tuple[int, ...], **settings: Any) -> Wor
 LIMITS = (
     _kernel("multiply_add", "multiply-adds in registers", (1_000_000_000,)),
     *(_kernel(op, f"memory: {op}", (32_000_000,)) for op in ("copy", "scale", "update", "read")),
+    _kernel("scale", "caches: scale", (65_536,)),
 )
 """What the machine can do: the limits that stand beside the kernels."""
 

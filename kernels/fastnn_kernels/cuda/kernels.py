@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda import activations, batches, losses, metrics, totals, updates
+from fastnn_kernels.cuda.matmul import gemm
 
 KERNELS: dict[str, Any] = {
     "shuffle": batches.shuffle,
     "next_batch": batches.next_batch,
     "take_rows": batches.take_rows,
     "put_rows": batches.put_rows,
+    "matmul": gemm.matmul,
+    "sum_rows": gemm.sum_rows,
     "relu": activations.relu,
     "relu_backward": activations.relu_backward,
     "sigmoid": activations.sigmoid,

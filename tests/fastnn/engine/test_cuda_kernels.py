@@ -68,7 +68,7 @@ TRAININGS: dict[str, tuple[Callable[[], list[Any]], Any, Any, str, np.ndarray]] 
         *("categorical_crossentropy", "sgd", "accuracy", ONE_HOT),
     ),
     "probabilities of one's own, bits": (
-        lambda: [Dense(CLASSES, activation="sigmoid"), Activation("relu")],
+        lambda: [Dense(CLASSES), LeakyReLU(0.5), Activation("sigmoid"), Activation("relu")],
         *("binary_crossentropy", "sgd", "binary_accuracy", BITS),
     ),
 }

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from warnings import warn
 
 import numpy as np
+from fastnn_kernels.warn import warn
 
 from fastnn.config import floatx
 from fastnn.errors import refuse_names, unknown
@@ -146,13 +146,12 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return _apply("softmax", softmax, x, {})
 
 
-def warn_of_one_class(function: Any, size: int | None, stacklevel: int) -> None:
+def warn_of_one_class(function: Any, size: int | None) -> None:
     """Warn where ``function`` is a softmax over an axis of length 1, which is 1 whatever goes in."""
     if size == 1 and getattr(function, "func", function) is softmax:
         warn(
             "a softmax over an axis of length 1 always gives 1: for two classes and one output write activation='sigmoid' and "
-            "loss='binary_crossentropy'",
-            stacklevel=stacklevel + 1,
+            "loss='binary_crossentropy'"
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
+
+from fastnn_kernels.warn import warn
 
 from fastnn.callbacks.base import Callback, Logs
 
@@ -67,7 +68,7 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         if mode not in MODES:
-            warnings.warn(f"EarlyStopping mode {mode!r} is unknown, 'auto' is used; known: {MODES}", stacklevel=2)
+            warn(f"EarlyStopping mode {mode!r} is unknown, 'auto' is used; known: {MODES}")
             mode = "auto"
         self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
@@ -121,7 +122,7 @@ class EarlyStopping(Callback):
             text = f"Early stopping conditioned on metric `{self.monitor}` which is not available. Available metrics are: {known}"
             if self.monitor.startswith("val_") and "val_" not in known:
                 text += ". Give fit validation_data or validation_split, or watch one of these"
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         return value
 
     def _remember(self, epoch: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from warnings import warn
+
+from fastnn_kernels.warn import warn
 
 from fastnn import activations
 from fastnn.keras_tensor import Shape
@@ -42,7 +43,7 @@ class Activation(Layer):
     def check_input_shape(self, shape: Shape) -> None:
         """A softmax over one value is warned of."""
         super().check_input_shape(shape)
-        activations.warn_of_one_class(self.activation, shape[-1], stacklevel=4)
+        activations.warn_of_one_class(self.activation, shape[-1])
 
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The rows of the function."""
@@ -107,7 +108,7 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
-            warn("argument `alpha` of LeakyReLU is deprecated: write negative_slope=", stacklevel=2)
+            warn("argument `alpha` of LeakyReLU is deprecated: write negative_slope=")
         super().__init__(**kwargs)
         activations.check_relu({"negative_slope": negative_slope})
         self.negative_slope = negative_slope
@@ -150,7 +151,7 @@ class Softmax(Layer):
             raise ValueError(
                 f"`axis` of layer {self.name!r} must be -1, the last one, got axis={self.axis!r} for the input shape {shape}"
             )
-        activations.warn_of_one_class(activations.softmax, shape[-1], stacklevel=4)
+        activations.warn_of_one_class(activations.softmax, shape[-1])
 
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The rows of softmax."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastnn_kernels.warn import warn
 
 from fastnn.errors import refuse_overrides
 from fastnn.keras_tensor import KerasTensor, Node, Shape, tensors_of
@@ -163,12 +164,9 @@ class Layer(Weights):
     def _warn_of_input_shape(self, shape: Shape) -> None:
         told = self._input_shape_arg
         if told is not None and told[1:] != shape[1:]:
-            from warnings import warn
-
             warn(
                 f"layer {self.name!r} was given the input shape {told[1:]}, but its input has shape {shape[1:]}: {shape[1:]} is "
-                "used. Only the first layer of a model needs input_dim= or input_shape=",
-                stacklevel=6,
+                "used. Only the first layer of a model needs input_dim= or input_shape="
             )
 
     def _call_arrays(self, inputs: Any) -> Any:

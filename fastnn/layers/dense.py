@@ -71,7 +71,7 @@ class Dense(Layer):
         self.units = positive_integer("units", units)
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        activations.warn_of_one_class(self.activation, self.units, stacklevel=2)
+        activations.warn_of_one_class(self.activation, self.units)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

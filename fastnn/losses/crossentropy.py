@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 from typing import TYPE_CHECKING, Any
-from warnings import warn
 
 from fastnn_kernels.instructions import NO_CLASS
+from fastnn_kernels.warn import warn
 
 from fastnn.losses.base import Loss
 
@@ -62,8 +62,7 @@ class CrossEntropy(Loss):
                 self._has_warned = True
                 warn(
                     f"{self.name} was given from_logits=True, but the output is a {self.activation}, which gives probabilities: "
-                    f"the {self.activation}'s input is used as logits. Leave from_logits out, or the activation",
-                    stacklevel=2,
+                    f"the {self.activation}'s input is used as logits. Leave from_logits out, or the activation"
                 )
             op, output = self.on_logits, logits
         return row_loss(b, op, output, target, weight, scale, gradient, **attributes)

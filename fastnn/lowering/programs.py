@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.warn import warn
 
 from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
 from fastnn.lowering.heads import Head, lower_head
@@ -79,10 +79,9 @@ def lower(
 
 def _warn_of_unreached(b: Builder) -> None:
     if paths := b.unreached():
-        warnings.warn(
+        warn(
             f"no gradient reaches {', '.join(paths)}: no loss depends on them, so training leaves them as they are; "
-            "give their output a loss, or set trainable = False",
-            stacklevel=2,
+            "give their output a loss, or set trainable = False"
         )
 
 

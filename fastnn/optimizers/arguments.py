@@ -6,9 +6,9 @@ import inspect
 import math
 import numbers
 from typing import Any
-from warnings import warn
 
 import numpy as np
+from fastnn_kernels.warn import warn
 
 from fastnn.errors import meant
 
@@ -29,7 +29,7 @@ NOT_YET: dict[str, Any] = {
 def check_arguments(owner: type, kwargs: dict[str, Any]) -> None:
     """Refuse arguments that are unknown, and those of Keras that are not supported yet."""
     if kwargs.pop("decay", None) is not None:
-        warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=4)
+        warn("Argument `decay` is no longer supported and will be ignored.")
     unknown = {name: value for name, value in kwargs.items() if name not in NOT_YET}
     if unknown:
         known = [*inspect.signature(owner).parameters, *NOT_YET]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, ITERATIONS, RATES
+from fastnn_kernels.warn import warn
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.errors import refuse_overrides
@@ -237,7 +237,7 @@ class Optimizer:
             raise ValueError("No gradients provided for any variable.")
         if len(pairs) < len(variables):
             missing = [variable.path for gradient, variable in zip(grads, variables, strict=True) if gradient is None]
-            warn(f"no gradients for the variables {missing}: they stay as they are", stacklevel=4)
+            warn(f"no gradients for the variables {missing}: they stay as they are")
         return pairs
 
     def _next_rates(self) -> NDArray[np.float64]:

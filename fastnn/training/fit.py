@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from fastnn_kernels.system import at_fork
+from fastnn_kernels.warn import warn
 
 from fastnn import random
 from fastnn.callbacks.base import CallbackList
@@ -150,4 +150,4 @@ class Training(Loop):
             where = f"epoch {self._epoch + 1}, step {step + 1}"
             rate = float(self.optimizer.learning_rate)
             text = finite.describe(self.runtime, self.samples, self.rows(step), where, rate)
-            warnings.warn(text, RuntimeWarning, stacklevel=6)
+            warn(text, RuntimeWarning)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 
 import numpy as np
+from fastnn_kernels.warn import warn
 from numpy.typing import NDArray
 
 from fastnn.engine.session import Session
@@ -62,10 +62,9 @@ class Loop:
             session.start(self.samples.count)
         steps = min(self.steps, session.steps - session.step)
         if steps < self.steps:
-            warnings.warn(
+            warn(
                 f"Your input ran out of data; the epoch has {steps} steps instead of {self.steps}: {self.samples.count} samples "
-                f"make {session.steps} batches of {session.batch}",
-                stacklevel=5,
+                f"make {session.steps} batches of {session.batch}"
             )
         return steps
 

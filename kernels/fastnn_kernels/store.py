@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
 from fastnn_kernels import system
+from fastnn_kernels.warn import warn
 
 FORMAT = "fastnn-object 1"
 
@@ -34,15 +33,7 @@ def _warn(path: Path | None, error: OSError) -> None:
         _warned = True
         where = f"{path} cannot be used" if path else "no place is known"
         advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
-        warnings.warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning, _level_of_caller())
-
-
-def _level_of_caller() -> int:
-    """The ``stacklevel`` with which a warning of the caller's names the line that called fastnn or its kernels."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("fastnn", "fastnn_kernels"):
-        frame, level = frame.f_back, level + 1
-    return level
+        warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
 
 
 def header(unit: str, digest: str, data: bytes) -> bytes:

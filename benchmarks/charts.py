@@ -234,22 +234,26 @@ def neighbour(results: Results) -> Figure | None:
     return drawn
 
 
+TALLEST = 4.0
+"""A bar of the chart of neighbours that is taller is cut, its number stays."""
+
+
 def _neighbour_panel(axes: Axes, results: Results, row: Workload, one: int, most: int) -> None:
     names = [name for name in results.peers if results.find(row.key, one, name) is not None]
-    bars = [(count, busy) for count in (one, most) for busy in ("", "-busy")]
-    for number, (count, busy) in enumerate(bars):
-        found = [results.find(row.key + busy, count, name) for name in names]
-        alone = [results.find(row.key, one, name) for name in names]
-        heights = [
-            m.value / base.value if m is not None and base is not None else 0.0 for m, base in zip(found, alone, strict=True)
-        ]
-        label = f"{count} worker{'s' * (count > 1)}, {'a busy neighbour' if busy else 'quiet'}"
+    for number, (count, busy) in enumerate((count, busy) for count in (one, most) for busy in ("", "-busy")):
+        pairs = [(results.find(row.key + busy, count, name), results.find(row.key, one, name)) for name in names]
+        heights = [ratio(found, quiet) or 0.0 if found is not None else 0.0 for found, quiet in pairs]
         places = [place + 0.21 * (number - 1.5) for place in range(len(names))]
+        label = f"{count} worker{'s' * (count > 1)}, {'a busy neighbour' if busy else 'quiet'}"
         color = COLORS["jax"] if busy else COLORS["fastnn"]
-        drawn = axes.bar(places, heights, 0.19, label=label, color=color, alpha=0.45 if count == one else 1.0)
-        axes.bar_label(drawn, [f"{height:.2f}" if height else "" for height in heights], fontsize=7, color=GREY, padding=1)
+        shown = [min(height, TALLEST) for height in heights]
+        axes.bar(places, shown, 0.19, label=label, color=color, alpha=0.45 if count == one else 1.0)
+        for place, top, height in zip(places, shown, heights, strict=True):
+            text = f"{height:.2f}" if height < 10 else f"{height:.0f}"
+            axes.annotate(text * bool(height), (place, top), (0, 2), textcoords="offset points", ha="center", fontsize=7)
     plain(axes, row.title)
     axes.axhline(1, color=GREY, linewidth=1)
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.04)
     axes.set_xticks(range(len(names)), names)
     axes.grid(axis="y", color=PALE, linewidth=0.8)
 

@@ -179,7 +179,7 @@ FORMS = tuple(
 
 
 def _beside_neighbour() -> tuple[Workload, ...]:
-    steps = 60
+    steps = 20
     rows = (
         ("mnist-512", f"784-512-512-10, batch 128, {steps} steps", replace(MNIST, samples=128 * steps)),
         ("mnist-128", f"784-128-10, batch 32, {10 * steps} steps", replace(MNIST_SMALL, samples=320 * steps)),

@@ -185,7 +185,7 @@ def tanh(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None
     Returns
     -------
     ndarray of x's shape
-        ``out``, or a new array of x's dtype; float32 within 1.4 units of its eps.
+        ``out``, or a new array of x's dtype; float32 within 1.5 units of its eps.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,21 +17,42 @@ TARGETS = {
     "SSE2": ("x86-64", "+sse2"),
 }
 
+pytestmark = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86's own instruction sets")
 
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86's own instruction sets")
-@pytest.mark.parametrize("target", TARGETS)
-def test_products_and_narrow_losses_on(target, tmp_path):
+ASSEMBLY = """
+from fastnn_kernels.cpu.compiler import compile_module, target_machine
+print(target_machine().emit_assembly(compile_module({unit!r})))
+"""
+
+
+def run(target, directory, *arguments):
+    """What Python prints where Numba compiles for ``target``."""
     cpu, features = TARGETS[target]
-    available = llvm.get_host_cpu_features()
-    if missing := [name for name in features.replace("+", "").split(",") if not available.get(name)]:
-        pytest.skip(f"this CPU has no {', '.join(missing)}")
     environment = os.environ | {
         "NUMBA_CPU_NAME": cpu,
         "NUMBA_CPU_FEATURES": features,
-        "FASTNN_CACHE_DIR": str(tmp_path / "cache"),
+        "FASTNN_CACHE_DIR": str(directory / "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")]),
     }
-    chosen = "(matmul or softmax_cross_entropy) and float32"
-    command = [sys.executable, "-m", "pytest", "-q", "-k", chosen, "tests/kernels/test_instructions.py", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_products_and_narrow_losses_on(target, tmp_path):
+    available = llvm.get_host_cpu_features()
+    features = TARGETS[target][1].replace("+", "").split(",")
+    if missing := [name for name in features if not available.get(name)]:
+        pytest.skip(f"this CPU has no {', '.join(missing)}")
+    chosen = "(matmul or softmax_cross_entropy or gemv) and not float64"
+    files = ["tests/kernels/test_instructions.py", "tests/kernels/cpu/test_gemv.py"]
+    assert " passed" in run(target, tmp_path, "-m", "pytest", "-q", "-k", chosen, "-p", "no:cacheprovider", *files)
+
+
+@pytest.mark.parametrize("unit", ["matmul-float32", "matmul-float64"])
+def test_avx2_multiplies_and_adds_in_ymm_registers(unit, tmp_path):
+    """No AVX-512, which such a CPU lacks, and whole vectors in both registers' loops: a tile of 6 x 2 and panels."""
+    text = run("AVX2", tmp_path, "-c", ASSEMBLY.format(unit=unit))
+    assert "zmm" not in text
+    assert len(re.findall(r"vfmadd\d+p[sd]\s.*ymm", text)) >= 12

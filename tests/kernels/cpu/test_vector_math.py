@@ -100,6 +100,17 @@ def test_special_values_in_float32(name: str, x: float, wanted: float) -> None:
     np.testing.assert_allclose(results, np.full(36, wanted, np.float32), rtol=2e-7, atol=0.0)
 
 
+@pytest.mark.parametrize("tiny", [0.0, 1e-45, 1e-40, 1.1754944e-38, 1e-30, 2.0**-25])
+def test_tanh_of_what_is_tiny_is_the_same_number(tiny: float) -> None:
+    x = np.array([tiny, -tiny] * 20, np.float32)
+    np.testing.assert_array_equal(of("tanh", x).view(np.uint32), x.view(np.uint32))
+
+
+@pytest.mark.parametrize("large", [9.1, 10.0, 10.000001, 88.0, 1e30, np.inf])
+def test_tanh_of_what_is_large_is_one(large: float) -> None:
+    np.testing.assert_array_equal(of("tanh", np.array([large, -large] * 20, np.float32)), [1.0, -1.0] * 20)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_maximum_propagates_not_a_number(dtype: type) -> None:
     @kernel

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
+from fastnn_kernels.cpu.matmul.blocking import AVX2
 
 ROOT = Path(__file__).parents[3]
 
@@ -18,6 +19,9 @@ TARGETS = {
 }
 
 pytestmark = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86's own instruction sets")
+
+LOOP = r"(?ms)^(\S*BB\d+_\d+):(?:(?!^\S*BB).)*?\bj\w+\s+\1$"
+"""A block that ends with a jump to its own beginning."""
 
 ASSEMBLY = """
 from fastnn_kernels.cpu.compiler import compile_module, target_machine
@@ -51,8 +55,10 @@ def test_products_and_narrow_losses_on(target, tmp_path):
 
 
 @pytest.mark.parametrize("unit", ["matmul-float32", "matmul-float64"])
-def test_avx2_multiplies_and_adds_in_ymm_registers(unit, tmp_path):
-    """No AVX-512, which such a CPU lacks, and whole vectors in both registers' loops: a tile of 6 x 2 and panels."""
+def test_avx2_multiplies_and_adds_in_its_own_registers(unit, tmp_path):
+    """No registers of AVX-512, and the tile's loop over terms without the stack."""
     text = run("AVX2", tmp_path, "-c", ASSEMBLY.format(unit=unit))
     assert "zmm" not in text
-    assert len(re.findall(r"vfmadd\d+p[sd]\s.*ymm", text)) >= 12
+    loops = [match[0] for match in re.finditer(LOOP, text)]
+    counts = [len(re.findall(r"vfmadd\d+p[sd]\s.*ymm", loop)) for loop in loops if "rsp" not in loop]
+    assert AVX2.rows * AVX2.vectors in counts

@@ -74,8 +74,8 @@ def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transpose
             out[out_at[0] + place] = source[source_at[0] + r * source_at[1] + c]
 
 
-copy = copy_matrix if TILE.masks else copy_matrix_plainly
-"""`copy_matrix` in the form that suits what is compiled for."""
+copy = copy_matrix if TILE.vector_bytes >= 32 else copy_matrix_plainly
+"""`copy_matrix` in the form that suits what is compiled for: from AVX2 on, parts of a vector are loaded and stored as fast."""
 
 
 @kernel

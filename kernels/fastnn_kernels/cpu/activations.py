@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fastnn_kernels.cpu.floats import maximum
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, ROWS, indices
-from fastnn_kernels.cpu.vector_math import exp, log, maximum
+from fastnn_kernels.cpu.vector_math import exp, log
 from fastnn_kernels.cpu.vector_math import sigmoid as sigmoid_of
 from fastnn_kernels.cpu.vector_math import tanh as tanh_of
 

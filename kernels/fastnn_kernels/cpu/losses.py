@@ -9,9 +9,10 @@ import numpy as np
 
 from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
+from fastnn_kernels.cpu.floats import maximum, multiply_add, select
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
-from fastnn_kernels.cpu.vector_math import exp, log, log1p, maximum, multiply_add, select, sigmoid
+from fastnn_kernels.cpu.vector_math import exp, log, log1p, sigmoid
 from fastnn_kernels.instructions import EPSILON, REDUCTION_MEAN, REDUCTION_SUM
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from fastnn_kernels.cpu.floats import maximum
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, indices
-from fastnn_kernels.cpu.vector_math import maximum
 from fastnn_kernels.instructions import ADAM_RATE, ITERATIONS, LEARNING_RATE, STEP
 
 

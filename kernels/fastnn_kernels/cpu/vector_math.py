@@ -1,7 +1,7 @@
 """Elementary functions: float32 by polynomials that LLVM vectorises, float64 by the C library.
 
-The float32 polynomials are Cephes's (Moshier, netlib.org/cephes, ``single/``). Steps in which the rounding matters are
-`multiply_add`, which LLVM never reorders; the fast-math flags of the kernels would otherwise undo them.
+The polynomials of exp and log are Cephes's (Moshier, netlib.org/cephes, ``single/``), the others are fits. Steps in which the rounding
+matters are `multiply_add`, which LLVM never reorders; the fast-math flags of the kernels would otherwise undo them.
 Largest relative errors in float32, over all of its values: see `LARGEST_ERROR`.
 """
 
@@ -12,106 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from fastnn_kernels.cpu.dispatcher import Kernel
+from fastnn_kernels.cpu.floats import bits_of, float_of, multiply_add, round_even, select, with_sign
 from fastnn_kernels.cpu.options import by_type, kernel, ordered_kernel
 
 f4 = np.float32
 
 INFINITY, NAN = f4(np.inf), f4(np.nan)
 ZERO, HALF, ONE, TWO = f4(0.0), f4(0.5), f4(1.0), f4(2.0)
-
-
-def _llvm_function(name: str) -> Any:
-    """``call(builder, *floats)`` of the LLVM intrinsic ``name``."""
-
-    def call(builder: Any, *args: Any) -> Any:
-        number = args[0].type
-        suffix = "f32" if isinstance(number, ir.FloatType) else "f64"
-        function_type = ir.FunctionType(number, [number] * len(args))
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{suffix}")
-        return builder.call(function, args, fastmath=("nsz",) if name == "maximum" else ())
-
-    return call
-
-
-_multiply_add, _rint = _llvm_function("fmuladd"), _llvm_function("rint")
-_maximum, _copysign = _llvm_function("maximum"), _llvm_function("copysign")
-
-
-@intrinsic
-def multiply_add(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
-    """``x * y + z``, rounded once where the CPU can, never reordered."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _multiply_add(builder, *args)
-
-    return x(x, x, x), codegen
-
-
-@intrinsic
-def round_even(typingctx: Any, x: Any) -> Any:
-    """The nearest whole number, as a float; of two the even one."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _rint(builder, *args)
-
-    return x(x), codegen
-
-
-@intrinsic
-def maximum(typingctx: Any, x: Any, y: Any) -> Any:
-    """The larger one, NaN if either is. A reduction by it vectorises; one by ``max`` never does."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _maximum(builder, *args)
-
-    return x(x, x), codegen
-
-
-@intrinsic
-def with_sign(typingctx: Any, x: Any, y: Any) -> Any:
-    """|x| with the sign of y."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _copysign(builder, *args)
-
-    return x(x, x), codegen
-
-
-@intrinsic
-def select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
-    """``x if condition else y``, both computed: a branch would cost time to compile, and to run where it cannot be foreseen."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(*args)
-
-    return x(types.boolean, x, x), codegen
-
-
-@intrinsic
-def bits_of(typingctx: Any, x: Any) -> Any:
-    """The bits of a float32 as an int32."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.int32(types.float32), codegen
-
-
-@intrinsic
-def float_of(typingctx: Any, bits: Any) -> Any:
-    """The float32 with these bits."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), codegen
-
 
 LOG2_E = f4(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
@@ -303,7 +213,7 @@ def erf(x: float) -> float:
 LARGEST_ERROR = {"exp": 0.8, "log": 1.1, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.5, "erf": 0.9}
 """Bounds of the relative errors in float32, in units of its eps, over all 2**32 values: ``make exhaustive``.
 
-Results below `FLUSHED` may be 0.
+Without fused multiply-adds they may be larger by a tenth. Results below `FLUSHED` may be 0.
 """
 
 FLUSHED = 1.1756e-38

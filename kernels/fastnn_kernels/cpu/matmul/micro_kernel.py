@@ -21,10 +21,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn_kernels.cpu.floats import multiply_add
 from fastnn_kernels.cpu.matmul.blocking import PLAIN, Tile
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer
 from fastnn_kernels.cpu.options import kernel
-from fastnn_kernels.cpu.vector_math import multiply_add
 
 ADD, BIAS, RELU = 1, 2, 4
 

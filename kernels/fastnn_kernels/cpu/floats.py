@@ -1,0 +1,97 @@
+"""Operations on floats that Numba's language lacks, or that its fast-math flags would undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _llvm_function(name: str) -> Any:
+    """``call(builder, *floats)`` of the LLVM intrinsic ``name``."""
+
+    def call(builder: Any, *args: Any) -> Any:
+        number = args[0].type
+        suffix = "f32" if isinstance(number, ir.FloatType) else "f64"
+        function_type = ir.FunctionType(number, [number] * len(args))
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{suffix}")
+        return builder.call(function, args, fastmath=("nsz",) if name == "maximum" else ())
+
+    return call
+
+
+_multiply_add, _rint = _llvm_function("fmuladd"), _llvm_function("rint")
+_maximum, _copysign = _llvm_function("maximum"), _llvm_function("copysign")
+
+
+@intrinsic
+def multiply_add(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
+    """``x * y + z``, rounded once where the CPU can, never reordered."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _multiply_add(builder, *args)
+
+    return x(x, x, x), codegen
+
+
+@intrinsic
+def round_even(typingctx: Any, x: Any) -> Any:
+    """The nearest whole number, as a float; of two the even one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _rint(builder, *args)
+
+    return x(x), codegen
+
+
+@intrinsic
+def maximum(typingctx: Any, x: Any, y: Any) -> Any:
+    """The larger one, NaN if either is. A reduction by it vectorises; one by ``max`` never does."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _maximum(builder, *args)
+
+    return x(x, x), codegen
+
+
+@intrinsic
+def with_sign(typingctx: Any, x: Any, y: Any) -> Any:
+    """|x| with the sign of y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _copysign(builder, *args)
+
+    return x(x, x), codegen
+
+
+@intrinsic
+def select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
+    """``x if condition else y``, both computed: a branch would cost time to compile, and to run where it cannot be foreseen."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return x(types.boolean, x, x), codegen
+
+
+@intrinsic
+def bits_of(typingctx: Any, x: Any) -> Any:
+    """The bits of a float32 as an int32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def float_of(typingctx: Any, bits: Any) -> Any:
+    """The float32 with these bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen

@@ -1,7 +1,7 @@
 """Elementary functions: float32 by polynomials that LLVM vectorises, float64 by the C library.
 
-The polynomials of exp and log are Cephes's (Moshier, netlib.org/cephes, ``single/``), the others are fits. Steps in which the rounding
-matters are `multiply_add`, which LLVM never reorders; the fast-math flags of the kernels would otherwise undo them.
+The polynomials of exp and log are Cephes's (Moshier, netlib.org/cephes, ``single/``), the others are fits. Steps in which the
+rounding matters are `multiply_add`, which LLVM never reorders; the fast-math flags of the kernels would otherwise undo them.
 Largest relative errors in float32, over all of its values: see `LARGEST_ERROR`.
 """
 

@@ -201,7 +201,7 @@ def erf_float32(x):
     q = multiply_add(multiply_add(ERFC_1, t, ERFC_2), t, ERFC_3)
     q = multiply_add(multiply_add(multiply_add(q, t, ERFC_4), t, ERFC_5), t, ERFC_6)
     large = ONE - exp(-multiply_add(q, t, ERFC_7))
-    return select(size < ONE, small, select(x >= ZERO, large, -large))
+    return select(size < ONE, small, with_sign(large, x))
 
 
 @_in_float32(erf_float32)

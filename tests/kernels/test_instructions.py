@@ -6,49 +6,51 @@ import numpy as np
 import pytest
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_WEIGHTED_MEAN
-from numpy.typing import NDArray
-
-from tests.kernels.case import Case, assert_close, expected, guards_intact
-from tests.kernels.cases import CASES
+from fastnn_kernels.selftest.case import Case, check
+from fastnn_kernels.selftest.cases import CASES
 
 DTYPES = ("float32", "float64")
 WORKERS = (1, 2, 3, 7)
 
 
-def run(case: Case, operands: dict[str, NDArray | None], dtype: str, workers: int) -> None:
-    """Run the case on the cpu target."""
-    given = {name: array for name, array in operands.items() if name != "scratch"}
-    execute(case.op, given, case.all_attributes(), dtype=dtype, workers=workers)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_cpu_equals_reference(case: Case, dtype: str) -> None:
-    operands = case.operands(dtype)
-    before = {name: None if array is None else array.tobytes() for name, array in operands.items()}
-    wanted = expected(case, operands)
-    run(case, operands, dtype, workers=1)
-    for spec in case.instruction.operands:
-        array = operands[spec.name]
-        if array is None:
-            continue
-        assert guards_intact(array), f"{spec.name}: written outside"
-        if spec.writes:
-            assert_close(case, spec.name, array, wanted[spec.name])
-        else:
-            assert array.tobytes() == before[spec.name], f"{spec.name}: an input was changed"
+def test_cpu_equals_reference_with_any_number_of_workers(case: Case, dtype: str) -> None:
+    check(case, execute, dtype, WORKERS)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_same_bits_for_any_number_of_workers(case: Case, dtype: str) -> None:
-    results = []
-    for workers in WORKERS:
-        operands = case.operands(dtype)
-        run(case, operands, dtype, workers)
-        results.append({name: array.tobytes() for name, array in operands.items() if array is not None})
-    for workers, result in zip(WORKERS[1:], results[1:], strict=True):
-        assert result == results[0], f"{workers} workers"
+def _writes_outside(name, operands, *_, **__):
+    array = operands["out"]
+    np.ndarray(array.shape, array.dtype, buffer=array.base, offset=0)[...] = 0
+
+
+def _changes_its_input(name, operands, *arguments, **options):
+    execute(name, operands, *arguments, **options)
+    operands["x"][:] = 0
+
+
+def _differs_by_workers(name, operands, *arguments, workers, **options):
+    execute(name, operands, *arguments, workers=workers, **options)
+    operands["out"][0] += np.float32(1e-7) * (workers > 1)
+
+
+def _does_nothing(*_, **__):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (_does_nothing, "out"),
+        (_writes_outside, "out: written outside"),
+        (_changes_its_input, "x: an input was changed"),
+        (_differs_by_workers, "out: 2 workers give other bits than 1"),
+    ],
+)
+def test_what_is_wrong_is_noticed(wrong, message) -> None:
+    case = next(case for case in CASES if case.op == "sigmoid")
+    with pytest.raises(AssertionError, match=message):
+        check(case, wrong, "float32", WORKERS)
 
 
 def test_cpu_has_exactly_the_instructions() -> None:

@@ -22,10 +22,9 @@ from fastnn_kernels.instructions import (
 )
 from fastnn_kernels.reference.batches import uniform
 from fastnn_kernels.reference.kernels import KERNELS
+from fastnn_kernels.selftest.case import Case, expected
+from fastnn_kernels.selftest.cases import CASES
 from numpy.typing import NDArray
-
-from tests.kernels.case import Case, expected
-from tests.kernels.cases import CASES
 
 BACKWARD = ("relu", "sigmoid", "tanh", "softmax")
 LOSSES = [name for name, entry in INSTRUCTIONS.items() if any(spec.name == "loss" for spec in entry.operands)]

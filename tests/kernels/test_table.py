@@ -7,8 +7,7 @@ import inspect
 import pytest
 from fastnn_kernels.instructions import INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, Instruction, OperandSpec, parse
 from fastnn_kernels.reference.kernels import KERNELS
-
-from tests.kernels.cases import CASES
+from fastnn_kernels.selftest.cases import CASES
 
 
 def test_contract_line() -> None:

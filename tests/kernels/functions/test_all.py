@@ -11,9 +11,9 @@ import fastnn_kernels
 import numpy as np
 import pytest
 from fastnn_kernels.functions import arrays
+from fastnn_kernels.selftest.case import guarded, guards_intact
 from numpy.typing import NDArray
 
-from tests.kernels.case import guarded, guards_intact
 from tests.kernels.functions.calls import CALLS, Call
 
 every = pytest.mark.parametrize("call", CALLS, ids=str)

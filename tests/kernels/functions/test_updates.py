@@ -10,9 +10,8 @@ import fastnn_kernels
 import numpy as np
 import pytest
 from fastnn_kernels.reference.kernels import KERNELS
+from fastnn_kernels.selftest.case import guarded, guards_intact
 from numpy.typing import NDArray
-
-from tests.kernels.case import guarded, guards_intact
 
 RATE = 0.05
 ADAM = RATE * math.sqrt(1.0 - 0.99**3) / (1.0 - 0.8**3)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, Instruction, OperandSpec
 from fastnn_kernels.reference.kernels import KERNELS
-from numpy.typing import NDArray
 
 GUARD = 64
 """Bytes before and after every operand that nobody may touch."""
@@ -139,6 +141,43 @@ def sprinkle(array: NDArray, values: tuple[float, ...]) -> None:
     places = [(m, m % array.shape[1]) for m in range(0, array.shape[0], 2)] if array.ndim == 2 else range(0, len(array), 3)
     for place, value in zip(places, values_of_dtype, strict=False):
         array[place] = value
+
+
+def check(case: Case, execute: Callable[..., None], dtype: str, workers: Sequence[int] = (1,)) -> None:
+    """Run the case by a target's ``execute`` and hold it to the reference; the same bits for any number of workers.
+
+    Raises
+    ------
+    AssertionError
+        Naming the operand that is wrong, was written outside its bounds, or is an input that was changed.
+    """
+    first: dict[str, bytes] = {}
+    for count in workers:
+        operands = case.operands(dtype)
+        before = {name: array.tobytes() for name, array in operands.items() if array is not None}
+        given = {name: array for name, array in operands.items() if name != "scratch"}
+        execute(case.op, given, case.all_attributes(), dtype=dtype, workers=count)
+        present = {name: array for name, array in given.items() if array is not None}
+        if not first:
+            _check_operands(case, present, before, expected(case, case.operands(dtype)))
+        results = {name: array.tobytes() for name, array in present.items()}
+        first = first or results
+        for name, result in results.items():
+            if result != first[name]:
+                raise AssertionError(f"{name}: {count} workers give other bits than {workers[0]}")
+
+
+def _check_operands(case: Case, operands: dict[str, NDArray], before: dict[str, bytes], wanted: dict[str, NDArray]) -> None:
+    for spec in case.instruction.operands:
+        array = operands.get(spec.name)
+        if array is None:
+            continue
+        if not guards_intact(array):
+            raise AssertionError(f"{spec.name}: written outside")
+        if spec.writes:
+            assert_close(case, spec.name, array, wanted[spec.name])
+        elif array.tobytes() != before[spec.name]:
+            raise AssertionError(f"{spec.name}: an input was changed")
 
 
 def expected(case: Case, operands: dict[str, NDArray | None]) -> dict[str, NDArray]:

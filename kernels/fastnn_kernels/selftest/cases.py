@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from fastnn_kernels.instructions import INSTRUCTIONS
 
-from tests.kernels.case import Case
+from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.selftest.case import Case
 
 NORMAL = (0.0, -0.0, np.nan, 100.0, -100.0, 1.0)
 FINITE = (*NORMAL, 1e-40, -1e-40)

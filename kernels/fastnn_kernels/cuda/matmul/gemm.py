@@ -10,7 +10,7 @@ from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
 from fastnn_kernels.cuda.matmul.blocking import ENOUGH_TILES, LARGE, MEDIUM, SHARED_ELEMENTS, SMALL, Tile
-from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, store_of, thread_places_of
+from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, store_of
 from fastnn_kernels.cuda.matmul.packing import packing_of
 from fastnn_kernels.cuda.quads import flat
 from fastnn_kernels.cuda.target import kernel, ptx
@@ -18,37 +18,40 @@ from fastnn_kernels.cuda.target import kernel, ptx
 SUM_COLUMNS = min(32, THREADS // 4)
 """Columns that a block sums at a time: a warp reads neighbours, other warps other rows."""
 
-LARGE_SIDE, MEDIUM_SIDE = LARGE.side, MEDIUM.side
+LARGE_SIDES, MEDIUM_SIDES = (LARGE.rows, LARGE.columns), (MEDIUM.rows, MEDIUM.columns)
 
 SUM_GROUPS = THREADS // SUM_COLUMNS
 
 
 def product_of(tile: Tile) -> Any:
     """``product(a, ..., workers)`` by tiles of one kind."""
-    fetch, put = packing_of(tile)
-    thread_places, multiply, store = thread_places_of(tile), multiply_of(tile), store_of(tile)
-    side, depth, b_first, sums = tile.side, tile.depth, tile.depth * tile.stride, tile.rows * tile.columns
+    (fetch_a, put_a), (fetch_b, put_b) = packing_of(tile, tile.rows), packing_of(tile, tile.columns)
+    places, multiply, store = places_of(tile), multiply_of(tile), store_of(tile)
+    rows, columns, depth, sums = tile.rows, tile.columns, tile.depth, 16 * tile.strips
+    b_first = depth * (rows + tile.padding)
 
     @kernel
-    def product(a, b, bias, slabs, out, m, n, terms, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
+    def product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
         """While a slab's products are computed, the quads of the next one are on their way."""
-        dtype = out.dtype.type
-        group, row, column = thread_places()
-        tiles_across = (n + side - 1) // side
-        tiles = (m + side - 1) // side * tiles_across
+        m, n = out.shape
+        terms = a.shape[0] if transpose_a else a.shape[1]
+        x, y = flat(a), flat(b)
+        group, row, column, lane = places()
+        tiles_across = (n + columns - 1) // columns
+        tiles = (m + rows - 1) // rows * tiles_across
         for number in range(worker, tiles, workers):
-            first_i, first_j = number // tiles_across * side, number % tiles_across * side
-            total = ptx.zeros(dtype, sums)
+            first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
+            total = ptx.zeros(out.dtype.type, sums)
             for term in range(-depth, terms, depth):
-                a_quads = fetch(a, not transpose_a, m, terms, first_i, term + depth)
-                b_quads = fetch(b, transpose_b, n, terms, first_j, term + depth)
+                a_quads = fetch_a(x, a.shape[0], a.shape[1], not transpose_a, first_i, term + depth)
+                b_quads = fetch_b(y, b.shape[0], b.shape[1], transpose_b, first_j, term + depth)
                 if term >= 0:
-                    total = multiply(total, slabs, b_first, group, row, column)
+                    total = multiply(total, slabs, group, row, column, lane)
                 sync()
-                put(slabs, 0, not transpose_a, a_quads)
-                put(slabs, b_first, transpose_b, b_quads)
+                put_a(slabs, 0, not transpose_a, a_quads)
+                put_b(slabs, b_first, transpose_b, b_quads)
                 sync()
-            store(total, slabs, group, row, column, out, m, n, first_i, first_j, bias, activation, slope, accumulate)
+            store(total, slabs, group, row, column, lane, out, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 
     return product
@@ -58,33 +61,24 @@ large_product, medium_product, small_product = (product_of(tile) for tile in (LA
 
 
 @kernel
-def fits(side, m, n):
-    """Whether there are enough tiles of this side, and none is half empty."""
-    tiles = ((m + side - 1) // side) * ((n + side - 1) // side)
-    return tiles >= ENOUGH_TILES and 2 * min(m, n) > side
+def fits(sides, m, n):
+    """Whether there are enough tiles of these sides, and none is half empty."""
+    rows, columns = sides
+    tiles = ((m + rows - 1) // rows) * ((n + columns - 1) // columns)
+    return tiles >= ENOUGH_TILES and 2 * m > rows and 2 * n > columns
 
 
 @kernel
 def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
-    """The largest tile of which there are enough; large ones of float64 would not fit the registers."""
+    """The largest tile of which there are enough; float64 always by the small ones, whose sums fit the registers."""
     dtype = out.dtype.type
-    m, n = out.shape
-    terms = a.shape[0] if transpose_a else a.shape[1]
-    slabs = ptx.shared_array(dtype, SHARED_ELEMENTS)
-    slope = dtype(negative_slope)
-    x, y, z = flat(a), flat(b), flat(out)
-    if out.itemsize == 4 and fits(LARGE_SIDE, m, n):
-        large_product(
-            x, y, bias, slabs, z, m, n, terms, transpose_a, transpose_b, activation, slope, accumulate, worker, workers
-        )  # fmt: skip
-    elif fits(MEDIUM_SIDE, m, n):
-        medium_product(
-            x, y, bias, slabs, z, m, n, terms, transpose_a, transpose_b, activation, slope, accumulate, worker, workers
-        )  # fmt: skip
+    slabs, slope = ptx.shared_array(dtype, SHARED_ELEMENTS), dtype(negative_slope)
+    if out.itemsize == 4 and fits(LARGE_SIDES, out.shape[0], out.shape[1]):
+        large_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    elif out.itemsize == 4 and fits(MEDIUM_SIDES, out.shape[0], out.shape[1]):
+        medium_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
     else:
-        small_product(
-            x, y, bias, slabs, z, m, n, terms, transpose_a, transpose_b, activation, slope, accumulate, worker, workers
-        )  # fmt: skip
+        small_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
 
 
 @kernel

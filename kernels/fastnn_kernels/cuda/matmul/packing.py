@@ -1,7 +1,8 @@
 """From a and b to shared memory: slabs of some terms, in which the elements of one term are neighbours whatever the layout was.
 
 An operand is a matrix of items, the rows of a or the columns of b, by terms; in memory either an item's terms are neighbours
-(``along_terms``) or a term's items.
+(``along_terms``) or a term's items. In a slab, item i of term t is element ``i ^ flip(t)`` of its row t: terms that are written, or
+read by tensor cores, at the same time lie in different banks.
 """
 
 from __future__ import annotations
@@ -13,41 +14,48 @@ from fastnn_kernels.cuda.matmul.blocking import Tile
 from fastnn_kernels.cuda.quads import load4
 from fastnn_kernels.cuda.target import kernel, ptx
 
+BANKS = 32
 
-def packing_of(tile: Tile) -> tuple[Any, Any]:
-    """``fetch`` and ``put`` for a tile: a slab's quads from an operand to registers, and from there to shared memory."""
-    quads_of_item, quads_of_term, stride = tile.depth // 4, tile.side // 4, tile.stride
+
+def flip_of(tile: Tile) -> Any:
+    """``flip(term)`` for a tile: by what bits the items of a term are exchanged."""
+    terms, ways = BANKS // tile.padding, tile.padding // 2
+
+    @kernel
+    def flip(term):
+        return term // terms % ways * 8
+
+    return flip
+
+
+def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
+    """``fetch`` and ``put`` for one operand of a tile: its slabs from memory to registers, and from there to shared memory."""
+    quads = items_of_slab * tile.depth // (4 * THREADS)
+    quads_of_term, neighbours, stride = items_of_slab // 4, min(4, tile.depth // 4), items_of_slab + tile.padding
+    flip = flip_of(tile)
 
     @kernel
     def place(along_terms, number):
-        """Item and term in the slab of this thread's first element of quad ``number``."""
+        """Item and term in the slab of this thread's quad: up to four neighbours of the same item, or all of a term."""
         quad = thread() + number * THREADS
         if along_terms:
-            return quad // quads_of_item, 4 * (quad % quads_of_item)
+            rest = quad // neighbours
+            return rest % items_of_slab, 4 * (rest // items_of_slab * neighbours + quad % neighbours)
         return 4 * (quad % quads_of_term), quad // quads_of_term
 
     @kernel
-    def fetch_quad(x, along_terms, items, terms, first_item, first_term, number):
+    def fetch_quad(x, rows, columns, along_terms, first_item, first_term, number):
         item, term = place(along_terms, number)
-        item, term = first_item + item, first_term + term
+        row, column = first_term + term, first_item + item
         if along_terms:
-            start, stop = item * terms + term, (item + 1) * terms if item < items else 0
-        else:
-            start, stop = term * items + item, (term + 1) * items if term < terms else 0
-        return load4(x, ptx.unsigned(start), stop, x.dtype.type(0))
-
-    @kernel
-    def fetch(x, along_terms, items, terms, first_item, first_term):
-        """This thread's quads of a slab of a flat operand; 0 past its edges."""
-        return (
-            fetch_quad(x, along_terms, items, terms, first_item, first_term, 0),
-            fetch_quad(x, along_terms, items, terms, first_item, first_term, 1),
-        )
+            row, column = first_item + item, first_term + term
+        start = row * columns
+        return load4(x, start + column, start + columns if row < rows else 0, x.dtype.type(0))
 
     @kernel
     def put_quad(slab, first, along_terms, quad, number):
         item, term = place(along_terms, number)
-        at = ptx.unsigned(first + term * stride + item)
+        at = ptx.unsigned(first + term * stride + (item ^ flip(term)))
         if along_terms:
             slab[at] = quad[0]
             slab[at + ptx.unsigned(stride)] = quad[1]
@@ -56,10 +64,10 @@ def packing_of(tile: Tile) -> tuple[Any, Any]:
         else:
             ptx.store4(slab, at, quad)
 
-    @kernel
-    def put(slab, first, along_terms, quads):
-        """Write what `fetch` returned to shared memory from ``first`` on."""
-        put_quad(slab, first, along_terms, quads[0], 0)
-        put_quad(slab, first, along_terms, quads[1], 1)
-
-    return fetch, put
+    calls = [f"fetch_quad(x, rows, columns, along_terms, first_item, first_term, {number})" for number in range(quads)]
+    lines = ["def fetch(x, rows, columns, along_terms, first_item, first_term):", f"    return ({', '.join(calls)},)"]
+    lines += ["def put(slab, first, along_terms, quads):"]
+    lines += [f"    put_quad(slab, first, along_terms, quads[{number}], {number})" for number in range(quads)]
+    namespace: dict[str, Any] = {"fetch_quad": fetch_quad, "put_quad": put_quad}
+    exec("\n".join(lines), namespace)
+    return kernel(namespace["fetch"]), kernel(namespace["put"])

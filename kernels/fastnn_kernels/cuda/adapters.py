@@ -6,8 +6,12 @@ every operand (0: absent), an int64 for every dimension letter, and the attribut
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from fastnn_kernels.cuda.interpreter import PARAMETERS, interpreter_source
 from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
-from fastnn_kernels.units import split_unit
+from fastnn_kernels.units import INTERPRETER, split_unit
 
 SCRATCH_ELEMENTS = 1
 """Elements of an operand ``scratch`` for each worker: blocks have shared memory, so none is used."""
@@ -29,7 +33,22 @@ def parameters(instruction: Instruction) -> dict[str, str]:
 
 def unit_parameters(unit: str) -> dict[str, str]:
     """Names and Numba types of the parameters of a unit's entry, in order."""
-    return parameters(INSTRUCTIONS[split_unit(unit)[0]])
+    op, _ = split_unit(unit)
+    return PARAMETERS if op == INTERPRETER else parameters(INSTRUCTIONS[op])
+
+
+def entry_function(unit: str, names: dict[str, Any]) -> Callable[..., None]:
+    """The Python function of a unit's entry; ``names`` are those of `ptx` or its twin, and its integer types."""
+    from fastnn_kernels.cuda.kernels import KERNELS
+
+    op, dtype = split_unit(unit)
+    if op == INTERPRETER:
+        namespace, source = {f"kernel_{name}": kernel for name, kernel in KERNELS.items()}, interpreter_source(KERNELS, dtype)
+    else:
+        namespace, source = {"function": KERNELS[op]}, adapter_source(INSTRUCTIONS[op], dtype)
+    namespace |= names
+    exec(source, namespace)
+    return namespace["entry"]
 
 
 def adapter_source(instruction: Instruction, dtype: str) -> str:

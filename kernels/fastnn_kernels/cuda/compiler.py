@@ -14,10 +14,8 @@ from numba import cuda
 from numba.cuda import dispatcher, types
 
 from fastnn_kernels.cuda import probe, ptx
-from fastnn_kernels.cuda.adapters import adapter_source, unit_parameters
-from fastnn_kernels.cuda.kernels import KERNELS
-from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.units import split_unit, symbol
+from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
+from fastnn_kernels.units import symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
 
@@ -32,11 +30,8 @@ def architecture(capability: tuple[int, int]) -> str:
 
 def entry_point(unit: str) -> tuple[Any, Callable[..., None]]:
     """The signature and the Python function of ``unit``."""
-    op, dtype = split_unit(unit)
-    namespace: dict[str, Any] = {**vars(ptx), "int64": types.int64, "function": KERNELS[op]}
-    exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
-    signature = types.void(*(getattr(types, kind) for kind in unit_parameters(unit).values()))
-    return signature, namespace["entry"]
+    function = entry_function(unit, {**vars(ptx), "int64": types.int64, "uint64": types.uint64})
+    return types.void(*(getattr(types, kind) for kind in unit_parameters(unit).values())), function
 
 
 @contextmanager
@@ -59,7 +54,8 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
         text, _ = cuda.compile(
             function, signature, device=False, abi="numba", cc=target, output="ptx", launch_bounds=ptx.THREADS, fastmath=False
         )
-    return text.replace(ENTRY.search(text)[1], symbol(unit))
+    (mangled,) = ENTRY.findall(text)
+    return text.replace(mangled, symbol(unit))
 
 
 def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:

@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import ptx_simulated
-from fastnn_kernels.cuda.adapters import adapter_source, unit_parameters
+from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
 from fastnn_kernels.cuda.simulator import run_blocks
-from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.units import split_unit
 
 ALIGNMENT = 256
 """Of allocated memory, as on a device."""
@@ -109,13 +107,4 @@ class Graph:
 
 def load(units: Iterable[str], progress: Callable[[int, int, str], None] | None = None) -> dict[str, Entry]:
     """The entry of every unit."""
-    return {unit: _entry(unit) for unit in units}
-
-
-def _entry(unit: str) -> Entry:
-    from fastnn_kernels.cuda.kernels import KERNELS
-
-    op, dtype = split_unit(unit)
-    namespace: dict[str, Any] = {**vars(ptx_simulated), "function": KERNELS[op]}
-    exec(adapter_source(INSTRUCTIONS[op], dtype), namespace)
-    return Entry(unit, unit_parameters(unit), namespace["entry"])
+    return {unit: Entry(unit, unit_parameters(unit), entry_function(unit, vars(ptx_simulated))) for unit in units}

@@ -17,10 +17,9 @@ from cuda.core import Device, Kernel, LaunchConfig, launch
 from numpy.typing import NDArray
 
 from fastnn_kernels import system
-from fastnn_kernels.cuda import objects
+from fastnn_kernels.cuda import THREADS, objects
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.objects import Progress
-from fastnn_kernels.cuda.ptx import THREADS
 
 _threads = threading.local()
 _used = _forked = False

@@ -14,10 +14,11 @@ from pathlib import Path
 from cuda.core import Kernel, ObjectCode
 
 from fastnn_kernels import digests, store, system
+from fastnn_kernels.cuda import THREADS
 from fastnn_kernels.cuda.adapters import adapter_source
-from fastnn_kernels.cuda.ptx import THREADS
+from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.sources import Target
-from fastnn_kernels.units import symbol
+from fastnn_kernels.units import INTERPRETER, split_unit, symbol, unit_name
 
 Capability = tuple[int, int]
 
@@ -32,7 +33,7 @@ CUDA = Target(
     ),
     names="cuda/ptx.py",
     options=("cuda/ptx.py", "device_function"),
-    interpreter=("cuda/interpreter.py", "run"),
+    interpreter=("cuda/interpreter.py", "interpreter_source"),
     adapter_source=adapter_source,
 )
 
@@ -96,7 +97,7 @@ def cubins(units: Iterable[str], capability: Capability, progress: Progress | No
     """The machine code of every unit, from the directory or compiled into it; needs no GPU."""
     units, folder = list(units), store.directory()
     suffix = f"-sm_{capability[0]}{capability[1]}.cubin"
-    names = digests.unit_digests(CUDA, units, [*_versions(), str(THREADS), suffix], folder)
+    names = _digests(units, suffix, folder)
     found = {unit: store.read(folder, unit, names[unit], suffix) for unit in units}
     result = {unit: data for unit, data in found.items() if data is not None}
     missing = [unit for unit in units if unit not in result]
@@ -110,6 +111,18 @@ def cubins(units: Iterable[str], capability: Capability, progress: Progress | No
     _report.directory = folder
     _report.cached += [unit for unit in units if unit not in missing]
     return result
+
+
+def _digests(units: Iterable[str], suffix: str, folder: Path | None) -> dict[str, str]:
+    """The digest of every unit; an interpreter depends on all kernels of its dtype."""
+    surroundings = [*_versions(), str(THREADS), suffix]
+    parts = {unit: [unit] for unit in units}
+    for unit, reached in parts.items():
+        op, dtype = split_unit(unit)
+        if op == INTERPRETER:
+            reached[:] = [INTERPRETER, *dict.fromkeys(unit_name(kernel, dtype) for kernel in INSTRUCTIONS)]
+    known = digests.unit_digests(CUDA, {part for reached in parts.values() for part in reached}, surroundings, folder)
+    return {unit: digests.digest_of(unit, *(known[part] for part in reached)) for unit, reached in parts.items()}
 
 
 def _compile(unit: str, capability: Capability) -> bytes:

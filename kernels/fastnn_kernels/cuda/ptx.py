@@ -14,8 +14,7 @@ from numba.cuda import cgutils, types
 from numba.cuda.extending import intrinsic
 from numba.cuda.np.arrayobj import populate_array
 
-THREADS = 256
-"""Threads of a block."""
+from fastnn_kernels.cuda import THREADS as THREADS
 
 WARP = 32
 WHOLE_WARP = 0xFFFFFFFF
@@ -30,6 +29,11 @@ GLOBAL, SHARED = 1, 3
 def device_function(function: Callable[..., Any]) -> Any:
     """Inlined into its callers: only then does LLVM know that an address is of global memory."""
     return cuda.jit(device=True, forceinline=True)(function)
+
+
+def separate_function(function: Callable[..., Any]) -> Any:
+    """A device function that is called, not inlined, where it is large."""
+    return cuda.jit(device=True)(function)
 
 
 @device_function
@@ -116,6 +120,17 @@ def _loader(numba_type: Any, ir_type: Any) -> Any:
 
 load_int = _loader(types.int64, I64)
 load_float = _loader(types.float64, F64)
+
+
+@intrinsic
+def store_int(typingctx: Any, address: Any, value: Any) -> Any:
+    """``*address = value``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], ir.PointerType(I64, GLOBAL)))
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.int64), codegen
 
 
 def _scalar(numba_type: Any) -> Any:

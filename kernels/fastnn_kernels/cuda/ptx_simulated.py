@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn_kernels.cuda import THREADS as THREADS
 from fastnn_kernels.cuda.simulator import local
 
-THREADS = 32
-"""Threads of a simulated block: one warp, for tests that end."""
-
 WARP = 32
+
+
+def device_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
+separate_function = device_function
 
 
 def thread() -> int:
@@ -75,7 +80,7 @@ def _array_maker(dtype: str) -> Callable[[int, tuple[int, ...]], NDArray]:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if size == 0:
             return np.empty(shape, dtype)
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(int(address)), dtype).reshape(shape)
+        return np.asarray((ctypes.c_uint8 * size).from_address(int(address))).view(dtype).reshape(shape)
 
     return array_at
 
@@ -91,6 +96,10 @@ def load_int(address: int) -> int:
     return ctypes.c_int64.from_address(int(address)).value
 
 
+def store_int(address: int, value: int) -> None:
+    ctypes.c_int64.from_address(int(address)).value = int(value)
+
+
 def load_float(address: int) -> float:
     return ctypes.c_double.from_address(int(address)).value
 
@@ -103,7 +112,7 @@ def unsigned(value: int) -> int:
     return int(value)
 
 
-int64 = int
+int64 = uint64 = int
 
 
 def address_of(array: NDArray) -> int:

@@ -10,9 +10,9 @@ from fastnn_kernels.cuda import SIMULATED
 if SIMULATED:
     from fastnn_kernels.cuda import ptx_simulated as ptx
 else:
-    from fastnn_kernels.cuda import ptx as ptx
+    from fastnn_kernels.cuda import ptx as ptx  # type: ignore[no-redef]
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """A device function: for kernels and for the functions that they call."""
-    return function if SIMULATED else ptx.device_function(function)
+    return ptx.device_function(function)

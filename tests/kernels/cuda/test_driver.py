@@ -1,0 +1,96 @@
+"""What can be said of the driver's half without a GPU: errors, a fork, what is called with what."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+NEEDS_NO_DEVICE = True
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """`fastnn_kernels.cuda.driver` on a device that is none."""
+    pytest.importorskip("cuda.core", reason="needs the packages of an extra: cuda13 or cuda12")
+    from fastnn_kernels.cuda import driver
+
+    monkeypatch.setattr(driver._threads, "device", SimpleNamespace(create_stream=lambda: SimpleNamespace(handle=7)), raising=False)
+    return driver
+
+
+@pytest.fixture
+def calls(driver, monkeypatch):
+    """Calls of the driver's functions, by name; `results` holds what they return beside success."""
+    calls, success = [], driver.driver.CUresult.CUDA_SUCCESS
+    results = {"cuMemAlloc": (4096,), "cuMemGetInfo": (300, 1000)}
+
+    def record(name):
+        def function(*arguments):
+            calls.append((name, *arguments))
+            return success, *results.get(name, ())
+
+        function.__name__ = name
+        return function
+
+    for name in ("cuMemAlloc", "cuMemFree", "cuMemGetInfo", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuStreamSynchronize"):
+        monkeypatch.setattr(driver.driver, name, record(name))
+    return calls
+
+
+def test_memory_is_given_back(driver, calls):
+    buffer = driver.allocate(100)
+    assert (buffer.address, buffer.size) == (4096, 100)
+    del buffer
+    assert calls == [("cuMemAlloc", 100), ("cuMemFree", 4096)]
+
+
+def test_out_of_memory_says_what_was_asked_and_what_is_free(driver, calls, monkeypatch):
+    monkeypatch.setattr(driver.driver, "cuMemAlloc", lambda size: (driver.driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY, 0))
+    with pytest.raises(MemoryError, match=r"12,345 bytes were asked of the GPU, of whose 1,000 bytes 300 are free"):
+        driver.allocate(12345)
+
+
+def test_copies_run_on_the_stream(driver, calls):
+    stream, array = driver.Stream(), np.zeros(3, np.float32)
+    stream.upload(4096, array)
+    stream.download(array, 4096)
+    stream.upload(4096, array[:0])
+    stream.synchronize()
+    host = array.ctypes.data
+    assert calls == [("cuMemcpyHtoDAsync", 4096, host, 12, 7), ("cuMemcpyDtoHAsync", host, 4096, 12, 7), ("cuStreamSynchronize", 7)]
+
+
+def test_a_failure_of_the_driver_has_its_name(driver, calls, monkeypatch):
+    def cuStreamSynchronize(stream):  # noqa: N802
+        return (driver.driver.CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,)
+
+    monkeypatch.setattr(driver.driver, "cuStreamSynchronize", cuStreamSynchronize)
+    with pytest.raises(RuntimeError, match="cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"):
+        driver.Stream().synchronize()
+
+
+def test_a_forked_child_is_told(driver, calls, monkeypatch):
+    buffer = driver.allocate(8)
+    monkeypatch.setattr(driver, "_used", True)
+    monkeypatch.setattr(driver, "_forked", False)
+    driver._after_fork()
+    with pytest.raises(RuntimeError, match=r"forked from one that used the GPU.*spawn"):
+        driver.Stream()
+    del buffer  # it is the parent's
+    assert calls == [("cuMemAlloc", 8)]
+    monkeypatch.setattr(driver, "_forked", False)
+
+
+def test_kernels_run_as_launched_and_as_a_graph(driver, monkeypatch):
+    done = []
+    graph = SimpleNamespace(upload=lambda stream: done.append("upload"), launch=lambda stream: done.append("graph"))
+    builder = SimpleNamespace(end_building=lambda: done.append("end"), complete=lambda: graph)
+    builder.begin_building = lambda: builder
+    monkeypatch.setattr(driver._threads.device, "create_stream", lambda: SimpleNamespace(create_graph_builder=lambda: builder))
+    monkeypatch.setattr(
+        driver, "launch", lambda queue, shape, kernel, *arguments: done.append((queue is builder, shape.grid, arguments))
+    )
+    stream, entry = driver.Stream(), driver.Entry("relu-float32", {}, None)
+    stream.launch(entry, 3, (1, 2.5))
+    stream.capture([(entry, 2, (7,))]).launch(times=2)
+    assert done == [(False, (3, 1, 1), (1, 2.5)), (True, (2, 1, 1), (7,)), "end", "upload", "graph", "graph"]

@@ -21,8 +21,8 @@ from benchmarks.workloads import select
 FOLDER = Path(__file__).parent / "results"
 
 QUICK_WORKLOADS = (
-    "W1-blobs,W3-batch-64,W3-batch-256,W6-blobs-1-predict,W6-blobs-1-prepared,W6-mnist-32-prepared,"
-    "W7-matmul-512x512x512-NN,W7-softmax_cross_entropy-4096x1000,W7-adam,W8-import"
+    "W1-blobs,W3-batch-64,W3-batch-256,W6-blobs-1-predict,W6-blobs-1-prepared,W6-mnist-32-prepared,W7-multiply_add,W7-copy,"
+    "W7-matmul-512x512x512-NN,W7-softmax_cross_entropy-4096x1000,W7-adam-10000000,costs,W8-import"
 )
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.peers import Peer
 from benchmarks.results import Measurement, load
 from benchmarks.settings import Settings
 from fastnn.bench.specs import ProcessSpec, Workload
@@ -17,11 +18,14 @@ Key = tuple[str, str, bool]
 
 Known = Mapping[Key, Measurement]
 
-UNKNOWN = {"train": 6.0, "sweep": 20.0, "infer": 1.0, "kernel": 1.0, "cost": 1.0, "process": 12.0, "memory": 8.0, "quality": 20.0}
+UNKNOWN = {"train": 6.0, "sweep": 15.0, "infer": 0.8, "kernel": 0.5, "cost": 0.5, "process": 12.0, "memory": 6.0, "quality": 15.0}
 """Seconds that a peer may take for a row of this kind that no earlier run has."""
 
 UNABLE_SECONDS = 0.1
 """What a peer takes to say that it has no call for a row."""
+
+CALLS = {"train": "train", "sweep": "train", "infer": "infer", "kernel": "kernel", "cost": "cost", "memory": "train"}
+"""The call of `Peer` without which it has nothing to do for rows of a kind."""
 
 
 def known(folder: Path) -> dict[Key, Measurement]:
@@ -33,11 +37,11 @@ def known(folder: Path) -> dict[Key, Measurement]:
     return found
 
 
-def seconds(row: Workload, peer: str, threads: int, settings: Settings, earlier: Known) -> float:
+def seconds(row: Workload, peer: Peer, threads: int, settings: Settings, earlier: Known) -> float:
     """What ``peer`` will take for ``row``."""
-    before = earlier.get((row.key, peer, threads == 1))
+    before = earlier.get((row.key, peer.name, threads == 1))
     if before is None:
-        return UNKNOWN[row.kind]
+        return UNKNOWN[row.kind] if getattr(peer, CALLS.get(row.kind, "name")) else 0.0
     if before.status != "ok":
         return before.spent or UNABLE_SECONDS
     if not before.wall:
@@ -72,7 +76,7 @@ LEAST_DONE = 0.1
 """Part of a run after which its own speed counts."""
 
 
-def estimate(plan: Iterable[tuple[Workload, int, Iterable[str]]], settings: Settings, earlier: Known) -> Estimate:
+def estimate(plan: Iterable[tuple[Workload, int, Iterable[Peer]]], settings: Settings, earlier: Known) -> Estimate:
     """Of rows with their threads and peers."""
     return Estimate([sum(seconds(row, peer, threads, settings, earlier) for peer in peers) for row, threads, peers in plan])
 

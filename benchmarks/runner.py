@@ -38,7 +38,7 @@ def run(
         for row in workloads
         if count == most or not row.all_threads
     ]
-    chosen = ((step.row, step.threads, [peer.name for peer in step.peers if peer.name not in missing]) for step in plan)
+    chosen = ((step.row, step.threads, [peer for peer in step.peers if peer.name not in missing]) for step in plan)
     time_left = estimate(chosen, settings, earlier or {})
     say(f"{len(plan)} rows, {len(peers) - len(missing)} peers: about {clock(time_left.total)}")
     found = []

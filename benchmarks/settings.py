@@ -15,8 +15,8 @@ class Settings:
     at least. ``processes``: starts of a process of W8. ``seed``: of the data.
     """
 
-    seconds: float = 2.0
-    short_seconds: float = 0.2
+    seconds: float = 1.5
+    short_seconds: float = 0.16
     limit: float = 8.0
     least: int = 3
     most: int = 15

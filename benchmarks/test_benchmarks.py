@@ -25,7 +25,7 @@ PEERS = {name: peer for name, peer in all_peers().items() if name in ("numpy", "
 ROWS = [
     (row, name)
     for row in WORKLOADS
-    if isinstance(row.spec, TrainSpec | SweepSpec | InferSpec | KernelSpec) and row.id != "forms"
+    if isinstance(row.spec, TrainSpec | SweepSpec | InferSpec | KernelSpec) and row.id not in ("forms", "neighbour", "growth")
     for name in sorted(PEERS, reverse=True)
     if row.peers is None or name in row.peers
 ]

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.estimate import UNKNOWN, Estimate, estimate, known, seconds
+from benchmarks.peers import Peer
 from benchmarks.results import Measurement, Results
 from benchmarks.settings import Settings
 from benchmarks.workloads import find
 
 ROW = find("W1-blobs")
+A, B = (Peer(name, name, "", lambda: None, train=lambda *_: None) for name in "ab")
 SETTINGS = Settings(seconds=2.0, least=3, most=15, limit=8.0)
 
 
@@ -30,17 +32,18 @@ def measured(*wall: float, spent: float = 0.0, warm_up: float = 0.0, workload: s
     ],
 )
 def test_from_an_earlier_run(before: Measurement, expected: float) -> None:
-    assert seconds(ROW, "a", 1, SETTINGS, {(ROW.key, "a", True): before}) == pytest.approx(expected)
+    assert seconds(ROW, A, 1, SETTINGS, {(ROW.key, "a", True): before}) == pytest.approx(expected)
 
 
 def test_processes() -> None:
     row = find("W8-import")
     before = measured(1.0, 1.0, 1.0, spent=4.5, workload=row.key)
-    assert seconds(row, "a", 2, Settings(processes=2), {(row.key, "a", False): before}) == pytest.approx(1.5 + 2)
+    assert seconds(row, A, 2, Settings(processes=2), {(row.key, "a", False): before}) == pytest.approx(1.5 + 2)
 
 
 def test_without_one() -> None:
-    assert estimate([(ROW, 1, ["a", "b"])], SETTINGS, {}).rows == [2 * UNKNOWN["train"]]
+    assert estimate([(ROW, 1, [A, B])], SETTINGS, {}).rows == [2 * UNKNOWN["train"]]
+    assert seconds(find("W7-relu-16000000"), A, 1, SETTINGS, {}) == 0  # which it has no call for
 
 
 def test_time_left_follows_the_run() -> None:

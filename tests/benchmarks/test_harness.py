@@ -201,7 +201,7 @@ class TestRunner:
         found = alone.run(find("W8-import"), twins, 1, FEW)
         assert [(m.status, m.why) for m in found] == [("ok", ""), ("gap", "the same import as fake")]
 
-    @pytest.mark.parametrize(("seconds", "samples"), [(10.0, 1), (3.0, 2), (1.0, 3), (0.4, 5), (0.1, 15)])
+    @pytest.mark.parametrize(("seconds", "samples"), [(10.0, 1), (3.0, 2), (1.0, 3), (0.3, 5), (0.1, 15)])
     def test_samples(self, seconds: float, samples: int) -> None:
         assert Settings().samples(find("W1-blobs"), seconds) == samples
 

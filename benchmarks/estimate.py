@@ -11,15 +11,18 @@ from pathlib import Path
 from benchmarks.peers import Peer
 from benchmarks.results import Measurement, load
 from benchmarks.settings import Settings
-from fastnn.bench.specs import ProcessSpec, Workload
+from fastnn.bench.specs import ProcessSpec, TrainSpec, Workload
 
 Key = tuple[str, str, bool]
 """Workload, peer, and whether it ran on one thread."""
 
 Known = Mapping[Key, Measurement]
 
-UNKNOWN = {"train": 6.0, "sweep": 15.0, "infer": 0.8, "kernel": 0.5, "cost": 0.5, "process": 12.0, "memory": 6.0, "quality": 15.0}
-"""Seconds that a peer may take for a row of this kind that no earlier run has."""
+UNKNOWN = {"train": 1.0, "sweep": 10.0, "infer": 0.5, "kernel": 0.4, "cost": 0.5, "process": 8.0, "memory": 6.0, "quality": 15.0}
+"""Seconds that a peer may take for a row of this kind that no earlier run has; training itself comes on top."""
+
+GUESSED_RATE, GUESSED_STEP = 50e9, 2e-4
+"""FLOP/s of a peer nobody has timed, and seconds of its step beside them."""
 
 UNABLE_SECONDS = 0.1
 """What a peer takes to say that it has no call for a row."""
@@ -41,7 +44,7 @@ def seconds(row: Workload, peer: Peer, threads: int, settings: Settings, earlier
     """What ``peer`` will take for ``row``."""
     before = earlier.get((row.key, peer.name, threads == 1))
     if before is None:
-        return UNKNOWN[row.kind] if getattr(peer, CALLS.get(row.kind, "name")) else 0.0
+        return guess(row, settings) if getattr(peer, CALLS.get(row.kind, "name")) else 0.0
     if before.status != "ok":
         return before.spent or UNABLE_SECONDS
     if not before.wall:
@@ -51,6 +54,14 @@ def seconds(row: Workload, peer: Peer, threads: int, settings: Settings, earlier
     rest = before.spent - sampling if before.spent else before.warm_up
     count = min(row.repeats, settings.processes) if isinstance(row.spec, ProcessSpec) else settings.samples(row, sample)
     return max(rest, 0.0) + count * sample
+
+
+def guess(row: Workload, settings: Settings) -> float:
+    """What a peer may take for ``row`` that no earlier run has."""
+    if not isinstance(row.spec, TrainSpec):
+        return UNKNOWN[row.kind]
+    sample = row.spec.flops / GUESSED_RATE + row.spec.steps * GUESSED_STEP
+    return UNKNOWN[row.kind] + sample * (1 + settings.samples(row, sample))
 
 
 @dataclass

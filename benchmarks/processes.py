@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import fastnn_kernels
@@ -33,6 +34,9 @@ SOURCES = [str(Path(str(package.__file__)).parent.parent) for package in (benchm
 
 END_SECONDS = 20
 """How long a worker may take to end after its input did."""
+
+MOST_SECONDS = 180.0
+"""How long a worker may take for one answer: a library that hangs, or waits for threads on a busy machine, does not stop a run."""
 
 SETTLE_SECONDS, POLL_SECONDS = 0.4, 0.02
 """A worker's pool may spin for a while after its last task; the next worker waits for that, at most so long."""
@@ -79,19 +83,25 @@ class Worker:
         return self._process
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """One request, its answer; a worker that died is a failure with its last words."""
-        process = self.start()
+        """One request, its answer; a worker that died or took longer than `MOST_SECONDS` is a failure, and starts anew."""
+        process, late = self.start(), Event()
         assert process.stdin is not None
         assert process.stdout is not None
+        watch = Timer(MOST_SECONDS, lambda: (late.set(), process.kill()))
+        watch.start()
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            watch.cancel()
         if line:
             return json.loads(line)
         status = self._end()
+        if late.is_set():
+            return {"status": "failed", "why": f"no answer within {MOST_SECONDS:g} s"}
         return {"status": "failed", "why": f"the process ended with status {status}: {self._last_words()}"}
 
     def _end(self) -> int:

@@ -19,7 +19,7 @@ class Settings:
     short_seconds: float = 0.16
     limit: float = 8.0
     least: int = 3
-    most: int = 15
+    most: int = 11
     processes: int = 3
     seed: int = 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.estimate import UNKNOWN, Estimate, estimate, known, seconds
+from benchmarks.estimate import UNKNOWN, Estimate, estimate, guess, known, seconds
 from benchmarks.peers import Peer
 from benchmarks.results import Measurement, Results
 from benchmarks.settings import Settings
@@ -42,7 +42,8 @@ def test_processes() -> None:
 
 
 def test_without_one() -> None:
-    assert estimate([(ROW, 1, [A, B])], SETTINGS, {}).rows == [2 * UNKNOWN["train"]]
+    assert estimate([(ROW, 1, [A, B])], SETTINGS, {}).rows == [2 * guess(ROW, SETTINGS)]
+    assert guess(find("W5-wide"), SETTINGS) > 2 * guess(ROW, SETTINGS) > 2 * UNKNOWN["train"]
     assert seconds(find("W7-relu-16000000"), A, 1, SETTINGS, {}) == 0  # which it has no call for
 
 

@@ -191,6 +191,15 @@ class TestRunner:
         assert answer["status"] == "failed"
         assert "KeyError: 'fake'" in answer["why"]
 
+    def test_a_worker_that_takes_too_long_is_a_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(processes, "MOST_SECONDS", 0.01)
+        slow = Worker(all_peers()["numpy"], 1)
+        try:
+            answer = slow.ask(do="prepare", workload=TINY, seed=0)
+        finally:
+            slow.stop()
+        assert answer == {"status": "failed", "why": "no answer within 0.01 s"}
+
     def test_variables(self) -> None:
         variables = processes.environment(fake(environment={"KERAS_BACKEND": "jax"}), 3)
         assert variables["OMP_NUM_THREADS"] == variables["NUMBA_NUM_THREADS"] == "3"
@@ -201,7 +210,7 @@ class TestRunner:
         found = alone.run(find("W8-import"), twins, 1, FEW)
         assert [(m.status, m.why) for m in found] == [("ok", ""), ("gap", "the same import as fake")]
 
-    @pytest.mark.parametrize(("seconds", "samples"), [(10.0, 1), (3.0, 2), (1.0, 3), (0.3, 5), (0.1, 15)])
+    @pytest.mark.parametrize(("seconds", "samples"), [(10.0, 1), (3.0, 2), (1.0, 3), (0.3, 5), (0.1, 11)])
     def test_samples(self, seconds: float, samples: int) -> None:
         assert Settings().samples(find("W1-blobs"), seconds) == samples
 

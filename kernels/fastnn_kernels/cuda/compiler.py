@@ -18,6 +18,8 @@ from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
 from fastnn_kernels.units import symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
+ENVIRONMENTS = re.compile(r"^\.common .*NumbaEnv.*\n", re.MULTILINE)
+"""Variables that Numba makes for every function and no kernel reads; their names count compilations."""
 
 _lock = threading.RLock()
 
@@ -55,7 +57,7 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
             function, signature, device=False, abi="numba", cc=target, output="ptx", launch_bounds=ptx.THREADS, fastmath=False
         )
     (mangled,) = ENTRY.findall(text)
-    return text.replace(mangled, symbol(unit))
+    return ENVIRONMENTS.sub("", text).replace(mangled, symbol(unit))
 
 
 def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:
@@ -71,8 +73,9 @@ def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:
         linker = Linker(ObjectCode.from_ptx(text.encode(), name=unit), options=LinkerOptions(arch=name, verbose=True))
         return linker.link("cubin").code, linker.get_info_log()
     except Exception as error:  # cuda.core's, nvJitLink's or the driver's own
+        reason = " ".join(str(error).replace("\0", "").split())
         versions = " and ".join(f"{package} {probe.package_version(package)}" for package in ("nvidia-nvvm", "nvidia-nvjitlink"))
         raise RuntimeError(
-            f"unit {unit!r} cannot be assembled for {name}: {error}; {versions} are installed, and both should be of one CUDA "
+            f"unit {unit!r} cannot be assembled for {name}: {reason}; {versions} are installed, and both should be of one CUDA "
             f"version that the driver knows: pip install 'cuda-toolkit[nvvm,nvrtc]==13.0.*' 'nvidia-nvjitlink==13.0.*'"
         ) from error

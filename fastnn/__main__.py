@@ -1,4 +1,4 @@
-"""``python -m fastnn demo | info | warmup | bench``."""
+"""``python -m fastnn demo | info | warmup | selftest | bench``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from fastnn import __version__
+from fastnn.config import device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,8 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="train a classifier on handwritten digits and draw its learning curves")
     demo.add_argument("--epochs", type=int, default=40, help="epochs to train (default: %(default)s)")
     demo.add_argument("--output", default="learning_curves.png", help="the picture to write (default: %(default)s)")
-    commands.add_parser("info", help="versions, what was chosen for this CPU, threads, caches, GPU")
+    commands.add_parser("info", help="versions, what was chosen for this CPU, threads, caches, GPU, and what a GPU would need")
     commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
+    selftest = commands.add_parser("selftest", help="hold every instruction on a device to the reference, then train there")
+    selftest.add_argument("--device", default=device(), help="cpu, cuda or reference (default: %(default)s)")
     commands.add_parser("bench", help="time fastnn beside NumPy on this machine, in less than a minute")
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
@@ -34,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from fastnn.warmup import warm_up
 
         return warm_up()
+    if chosen.command == "selftest":
+        from fastnn.selftest import run as selftest_on
+
+        return selftest_on(chosen.device)
     if chosen.command == "bench":
         from fastnn.bench.short import run as bench
 

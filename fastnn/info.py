@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -73,17 +71,10 @@ def _nearest(folder: Path) -> Path:
 
 
 def gpu() -> str:
-    """The NVIDIA GPUs that the driver reports; fastnn does not use them yet."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "none found: no NVIDIA driver (nvidia-smi is not on the path); fastnn runs on the CPU"
-    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"none found: nvidia-smi failed ({error}); fastnn runs on the CPU"
-    found = "; ".join(", driver ".join(part.strip() for part in line.split(",")) for line in answer.splitlines())
-    return f"{found or 'none found'}; not used: this version runs on the CPU alone"
+    """The GPU that device "cuda" uses, or why it cannot be used."""
+    from fastnn_kernels.cuda import device
+
+    return device.describe()
 
 
 def namesakes() -> str:

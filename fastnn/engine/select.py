@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 
 from fastnn.engine.base import Engine
 
@@ -36,3 +38,9 @@ def get(device: str) -> Engine:
 
         return ReferenceEngine()
     raise ValueError(f"unknown device {device!r}; known devices: {', '.join(map(repr, DEVICES))}")
+
+
+def executor(device: str) -> Callable[..., None]:
+    """The function that runs one instruction on ``device``, such as `fastnn_kernels.cpu.execute.execute`; errors as of `get`."""
+    get(device)
+    return import_module(f"fastnn_kernels.{device}.execute").execute

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,9 @@ def sprinkle(array: NDArray, values: tuple[float, ...]) -> None:
     """Put one of ``values`` into every third element, of a matrix into every second row, in turn."""
     with np.errstate(over="ignore"):
         values_of_dtype = itertools.cycle(np.array(values).astype(array.dtype))
-    places = [(m, m % array.shape[1]) for m in range(0, array.shape[0], 2)] if array.ndim == 2 else range(0, len(array), 3)
+    places: Iterable[Any] = (
+        [(m, m % array.shape[1]) for m in range(0, array.shape[0], 2)] if array.ndim == 2 else range(0, len(array), 3)
+    )
     for place, value in zip(places, values_of_dtype, strict=False):
         array[place] = value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def _losses() -> list[Case]:
     cases = []
     for op in (name for name in INSTRUCTIONS if "loss" in {spec.name for spec in INSTRUCTIONS[name].operands}):
         prediction, gradient = INSTRUCTIONS[op].operands[0].name, INSTRUCTIONS[op].operands[-1].name
-        smooth = {"label_smoothing": 0.1} if "label_smoothing" in dict(INSTRUCTIONS[op].attributes) else {}
+        smooth: dict[str, Any] = {"label_smoothing": 0.1} if "label_smoothing" in dict(INSTRUCTIONS[op].attributes) else {}
         cases += [
             _case(op, "value only", f"weight scale {gradient}", M=33, C=10),
             _case(op, "value and gradient", "weight scale", M=33, C=10),
@@ -124,7 +125,7 @@ _SPECIAL_PREDICTIONS = {
 
 
 def _updates() -> list[Case]:
-    variants: list[tuple[str, str, str, dict[str, float]]] = [
+    variants: list[tuple[str, str, str, dict[str, Any]]] = [
         ("sgd", "plain", "velocity", {}),
         ("sgd", "momentum", "", {"momentum": 0.9}),
         ("sgd", "nesterov", "", {"momentum": 0.9, "nesterov": 1}),

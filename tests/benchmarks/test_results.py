@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import compare, tables
+from benchmarks import compare, growth, tables
 from benchmarks.results import Measurement, Results, compare_results, figure, limit_rates, load, ratio
 from benchmarks.workloads import find
+from fastnn.bench import with_fastnn
+from fastnn.bench.specs import TrainSpec, make_data
 
 MACHINE = {"name": "A machine", "cores": 2, "memory_gb": 8.0, "system": "S", "python": "3.11.0", "load": 0.1}
 
@@ -62,6 +64,8 @@ class TestAgreement:
         (measured("W6-blobs-1-call", "a", 2e-6), "2.00 us/call"),
         (measured("W7-matmul-64x64x64-NN", "a", 2 * 64**3 / 1e11), "100.0 GFLOP/s"),
         (measured("W7-adam-10000000", "a", 0.028), "10.00 GB/s"),
+        (measured("W7-softmax_cross_entropy-128x10", "a", 1.5e-6), "1.50 us"),
+        (measured("costs-row", "a", 4.5e-9), "4.50 ns"),
         (measured("W8-import", "a", 0.25), "250 ms"),
         (measured("W9-sweep", "a", 2.0, units=256), "128.0 models/s"),
         (Measurement("W10-memory-wide", "a", 1, "ok", memory=1_500_000), "1.5 MB"),
@@ -142,6 +146,17 @@ class TestTable:
         assert "| 50.0 GFLOP/s | 50% |" in report
         assert "| 2.50 GB/s | 25% |" in report
 
+    def test_float64_has_half_the_peak_and_caches_no_limit(self) -> None:
+        found = results(
+            measured("W7-multiply_add-1000000000", "machine", 0.02),  # 100 GFLOP/s
+            measured("W7-copy-32000000", "machine", 0.0256),
+            measured("W7-matmul-64x64x64-NN-float64", "fastnn", 2 * 64**3 / 25e9),
+            measured("W7-softmax_cross_entropy-128x10", "fastnn", 1e-6),
+        )
+        report = tables.report(found)
+        assert "| 25.0 GFLOP/s | 50% |" in report
+        assert "| 1.00 us |  |" in report
+
     @pytest.mark.parametrize(("threads", "mark"), [(1, " ~"), (2, "")])
     def test_a_shared_core_is_marked(self, threads: int, mark: str) -> None:
         assert tables.marks(replace(measured("W1-blobs", "a", 1.0, threads=threads), cpu=[0.5])) == mark
@@ -194,16 +209,49 @@ def test_charts(tmp_path: Path) -> None:
     from benchmarks import charts
 
     rows = ["W1-blobs", "W3-batch-1", "W3-batch-4", "W7-matmul-64x64x64-NN", "W7-matmul-128x128x128-NN"]
+    rows += ["growth-width-1", "growth-width-2", "growth-depth-2", "neighbour-mnist-512", "neighbour-mnist-512-busy"]
     found = [
         measured(row, peer, seconds, threads=threads)
         for row in rows
         for peer, seconds in (("fastnn", 1.0), ("numpy", 2.0))
         for threads in (1, 2)
     ]
+    found += [measured(row, "machine", 1.0) for row in LIMIT_ROWS]
     found.append(Measurement("W11-images", "fastnn", 2, "ok", curve=[[0.1, 0.5], [0.2, 0.98]]))
     written = charts.draw(results(*found), tmp_path / "run")
-    assert [Path(file).name for file in written] == [
-        f"run-{name}.png" for name in ("ratios", "matmul", "batches", "threads", "quality")
-    ]
+    names = ("ratios", "matmul", "batches", "threads", "growth", "neighbour", "quality")
+    assert [Path(file).name for file in written] == [f"run-{name}.png" for name in names]
     assert all(Path(file).read_bytes().startswith(b"\x89PNG") for file in written)
     assert charts.draw(results(measured("W1-blobs", "fastnn", 1.0)), tmp_path / "alone") == []
+
+
+LIMIT_ROWS = ("W7-multiply_add-1000000000", "W7-copy-32000000", "W7-scale-65536")
+
+
+class TestGrowth:
+    @pytest.mark.parametrize("key", ["growth-depth-1", "growth-depth-4", "growth-width-16"])
+    def test_rows_are_the_program_s(self, key: str) -> None:
+        spec = find(key).spec
+        assert isinstance(spec, TrainSpec)
+        data, model = make_data(spec, 0), with_fastnn.build(spec)
+        model.compile(with_fastnn.optimizer(spec), with_fastnn.LOSSES[spec.loss], device="reference")
+        model.fit(data["x"][: spec.batch], data["y"][: spec.batch], batch_size=spec.batch, verbose=0)
+        (program,) = model._runtime.programs.values()
+        assert growth.rows(spec) == len(program.rows)
+
+    def test_model_of_cost(self) -> None:
+        limits = [measured(row, "machine", 0.01) for row in LIMIT_ROWS]
+        smallest = find("growth-width-1").spec
+        assert isinstance(smallest, TrainSpec)
+        found = results(*limits, measured("growth-width-1", "fastnn", smallest.steps * growth.rows(smallest) * 1e-7))
+        model = growth.cost_model(found, 1)
+        assert model is not None
+        assert (model.flops, model.memory, model.cache, model.latency) == pytest.approx((2e11, 2.56e10, 5.24288e7, 1e-7))
+        wide = find("growth-width-4096").spec
+        assert isinstance(wide, TrainSpec)
+        arithmetic = 6 * 32 * (2 * 4096 * 4096 + 4096 * 10) - 2 * 32 * 4096 * 4096
+        traffic = 4 * (10 * wide.parameters + 32 * (10 * (2 * 4096 + 10) + 4 * 4096))
+        assert model.bounds(wide)[1] == pytest.approx(arithmetic / 2e11 + traffic / 2.56e10 + 22e-7)
+
+    def test_without_limits_there_is_none(self) -> None:
+        assert growth.cost_model(results(measured("growth-width-1", "fastnn", 1.0)), 1) is None

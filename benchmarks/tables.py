@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
 from benchmarks.results import IN_CACHE, LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
-from fastnn.bench.specs import KernelSpec, Workload
+from fastnn.bench.specs import KernelSpec, SweepSpec, TrainSpec, Workload
+from fastnn.bench.timing import duration
 
 SECTIONS = {
     "W1": "W1 blobs",
@@ -43,7 +44,7 @@ def report(results: Results) -> str:
         if rows:
             parts.append(f"## {title}")
             parts += [_section(results, rows, threads) for threads in results.threads]
-    return "\n\n".join(filter(None, [*parts, *_gaps(results), _peers(results)])) + "\n"
+    return "\n\n".join(filter(None, [*parts, *_warm_ups(results), *_gaps(results), _peers(results)])) + "\n"
 
 
 READING = (
@@ -128,6 +129,22 @@ def _limit(row: Workload, limits: dict[str, float]) -> float | None:
 def _share(ours: Measurement | None, row: Workload, limits: dict[str, float]) -> str:
     limit = _limit(row, limits)
     return f"{100 * limit / ours.value:.0f}%" if limit and ours is not None and ours.status == "ok" else ""
+
+
+def _warm_ups(results: Results) -> list[str]:
+    """Seconds before a library's first sample of training, which no other figure counts."""
+    threads = results.threads[-1]
+    rows = [row for row in results.workloads if isinstance(row.spec, TrainSpec | SweepSpec) and row.id.startswith("W")]
+    measured = {row.key: results.of(row.key, threads) for row in rows}
+    names = [name for name in results.peers if any(_has(found.get(name)) for found in measured.values())]
+    if not names:
+        return []
+    lines = [_row(["workload", *names]), _row(["---"] + ["---:"] * len(names))]
+    for row in rows:
+        found = (measured[row.key].get(name) for name in names)
+        lines.append(_row([row.title, *(duration(m.warm_up) if m is not None and _has(m) else "" for m in found)]))
+    title = f"## Warm-up, {threads} thread{'s' * (threads > 1)}"
+    return [title, "Import where it is the first row, build, compile, and one run; the samples come after it.", "\n".join(lines)]
 
 
 def _gaps(results: Results) -> list[str]:

@@ -110,8 +110,8 @@ class TestTable:
     def test_rows(self) -> None:
         report = tables.report(
             results(
-                measured("W1-blobs", "fastnn", 785e-6),
-                measured("W1-blobs", "numpy", 1570e-6, agrees=False),
+                measured("W1-blobs", "fastnn", 785e-6, warm_up=2.0),
+                measured("W1-blobs", "numpy", 1570e-6, agrees=False, warm_up=0.5),
                 Measurement("W1-blobs", "torch", 1, "missing", "torch is not installed"),
                 Measurement("W2-auto-mpg", "fastnn", 1, "failed", "MemoryError"),
             )
@@ -119,6 +119,7 @@ class TestTable:
         row = next(line for line in report.splitlines() if line.startswith(f"| {find('W1-blobs').title}"))
         assert row.split(" | ")[1:] == ["1.00 us/step", "", "2.00x * |"]
         assert "torch is missing: torch is not installed." in report
+        assert report.split("## Warm-up, 1 thread")[1].split("\n\n")[2].splitlines()[2].endswith("| 2.00 s | 500 ms |")
         assert "fastnn failed on W2-auto-mpg: MemoryError." in report
 
     def test_fastest_peer(self) -> None:

@@ -28,7 +28,9 @@ NARROW = 32
 """Columns of the widest matrix that is worked on this way: beyond it a row fills vectors of its own."""
 
 
-def _stack_array(*shape: int) -> Any:
+def stack_array(*shape: int) -> Any:
+    """``array(like)``: an uninitialised array on the caller's stack, of the argument's dtype."""
+
     @intrinsic
     def on_stack(typingctx: Any, like: Any) -> Any:
         array_type = types.Array(like.dtype, len(shape), "C")
@@ -50,7 +52,7 @@ def _stack_array(*shape: int) -> Any:
     return on_stack
 
 
-column_block, lanes = _stack_array(NARROW, LANES), _stack_array(LANES)
+column_block, lanes = stack_array(NARROW, LANES), stack_array(LANES)
 """Uninitialised arrays on the caller's stack, of the argument's dtype: a block, and one element a row."""
 
 
@@ -63,6 +65,10 @@ def load_columns(x, first, block):
 
 
 @kernel
-def store_columns(block, rows, x, first):
-    """``x[first : first + rows]`` from a block."""
+def store_columns(block, rows, x, first, accumulate):
+    """``x[first : first + rows]`` from a block, or added to what is there; the block changes then."""
+    if accumulate:
+        for r in range(rows):
+            for c in range(x.shape[1]):
+                block[c, r] += x[first + r, c]
     copy(flat(block), BLOCK_AT, flat(x), (first * x.shape[1], x.shape[1]), x.shape[1], rows, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cpu import activations, batches, losses, metrics, totals, updates
+from fastnn_kernels.cpu import activations, batches, logit_losses, losses, metrics, softmax, totals, updates
 from fastnn_kernels.cpu.matmul import gemm
 
 KERNELS: dict[str, Any] = {
@@ -20,14 +20,14 @@ KERNELS: dict[str, Any] = {
     "sigmoid_backward": activations.sigmoid_backward,
     "tanh": activations.tanh,
     "tanh_backward": activations.tanh_backward,
-    "softmax": activations.softmax,
-    "softmax_backward": activations.softmax_backward,
-    "log_softmax": activations.log_softmax,
-    "log_softmax_backward": activations.log_softmax_backward,
+    "softmax": softmax.softmax,
+    "softmax_backward": softmax.softmax_backward,
+    "log_softmax": softmax.log_softmax,
+    "log_softmax_backward": softmax.log_softmax_backward,
     "loss_scale": losses.loss_scale,
-    "softmax_cross_entropy": losses.softmax_cross_entropy,
-    "softmax_cross_entropy_dense": losses.softmax_cross_entropy_dense,
-    "sigmoid_cross_entropy": losses.sigmoid_cross_entropy,
+    "softmax_cross_entropy": logit_losses.softmax_cross_entropy,
+    "softmax_cross_entropy_dense": logit_losses.softmax_cross_entropy_dense,
+    "sigmoid_cross_entropy": logit_losses.sigmoid_cross_entropy,
     "sparse_categorical_cross_entropy": losses.sparse_categorical_cross_entropy,
     "categorical_cross_entropy": losses.categorical_cross_entropy,
     "binary_cross_entropy": losses.binary_cross_entropy,

@@ -1,18 +1,15 @@
 """Losses: one value a row, and the gradient of scale * sum(weight * loss). Definitions: ``reference/losses.py``.
 
-Each worker takes whole rows. A row is read two or three times while it is in the nearest cache: that is one pass over memory.
+Those of logits are in ``logit_losses``. Each worker takes whole rows. A row is read two or three times while it is in the nearest
+cache: that is one pass over memory.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from fastnn_kernels.cpu.activations import row_maximum, row_sum_of_exp
-from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
-from fastnn_kernels.cpu.floats import maximum, multiply_add, select
+from fastnn_kernels.cpu.floats import select
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
-from fastnn_kernels.cpu.partition import ROWS, indices, span
-from fastnn_kernels.cpu.vector_math import exp, log, log1p, sigmoid
+from fastnn_kernels.cpu.partition import ROWS, indices
+from fastnn_kernels.cpu.vector_math import log
 from fastnn_kernels.instructions import EPSILON, REDUCTION_MEAN, REDUCTION_SUM
 
 
@@ -50,6 +47,16 @@ def row_factor(loss, weight, scale, m):
 
 
 @kernel
+def fill_factors(factor, weight, scale, first, rows, loss):
+    """`row_factor` of the rows of a block."""
+    for r in range(rows):
+        factor[r] = loss.dtype.type(1) if scale.size == 0 else scale[0]
+    if weight.size != 0:
+        for r in range(rows):
+            factor[r] *= weight[first + r]
+
+
+@kernel
 def clear_row(gradient, accumulate, m):
     """Gradients are added to their row; unless the old value counts, to 0. Cheaper to compile than two forms of every loop."""
     if not accumulate:
@@ -63,192 +70,6 @@ def skip_row(loss, gradient, accumulate, m):
     loss[m] = loss.dtype.type(0)
     if gradient.size != 0:
         clear_row(gradient, accumulate, m)
-
-
-@kernel
-def softmax_cross_entropy(logits, labels, weight, scale, loss, dlogits, ignore_class, accumulate, worker, workers):
-    """Few classes by columns, many by rows."""
-    classes = logits.shape[1]
-    start, stop = span(logits.shape[0], LANES, worker, workers)
-    if logits.shape[1] <= NARROW and not accumulate:
-        for m in range(start, stop, LANES):
-            x, t = column_block(logits), column_block(logits)
-            rows = load_columns(logits, m, x)
-            one_hot_columns(x, t, labels, m, rows, classes, ignore_class)
-            softmax_cross_entropy_columns(x, t, classes, m, rows, weight, scale, loss, dlogits)
-        return
-    for m in range(np.uint64(start), np.uint64(stop)):
-        label = labels[m]
-        if label < 0 or label >= classes or label == ignore_class:
-            skip_row(loss, dlogits, accumulate, m)
-            continue
-        shift = row_maximum(logits, m)
-        total = row_sum_of_exp(logits, m, shift)
-        loss[m] = log(total) - (logits[m, label] - shift)
-        if dlogits.size != 0:
-            clear_row(dlogits, accumulate, m)
-            factor = row_factor(loss, weight, scale, m)
-            of_exp = factor / total
-            for c in range(classes):
-                gradient = of_exp * exp(logits[m, c] - shift)
-                dlogits[m, c] += gradient
-            dlogits[m, label] -= factor
-
-
-@kernel
-def one_hot_columns(x, t, labels, first, rows, classes, ignore_class):
-    """Targets of labels; rows that do not count have none, and their logits become 0, whatever they were."""
-    zero, one = t.dtype.type(0), t.dtype.type(1)
-    for c in range(classes):
-        for r in range(rows):
-            t[c, r] = zero
-    for r in range(rows):
-        label = labels[first + r]
-        if label < 0 or label >= classes or label == ignore_class:
-            for c in range(classes):
-                x[c, r] = zero
-        else:
-            t[label, r] = one
-
-
-@kernel
-def target_columns(t, rows, classes, label_smoothing, smoothed_over):
-    """Smooth a block of targets: t * (1 - s) + s / smoothed_over."""
-    dtype = t.dtype.type
-    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / smoothed_over)
-    for c in range(classes):
-        for r in range(rows):
-            t[c, r] = t[c, r] * keep + spread
-
-
-@kernel
-def softmax_cross_entropy_columns(x, t, classes, first, rows, weight, scale, loss, dlogits):
-    """Loss and gradient of a block of logits and targets; the gradient takes the logits' place."""
-    zero = x.dtype.type(0)
-    shift, total, target_sum, picked, factor = lanes(x), lanes(x), lanes(x), lanes(x), lanes(x)
-    for r in range(rows):
-        shift[r] = x[0, r]
-        total[r] = target_sum[r] = picked[r] = zero
-    for c in range(1, classes):
-        for r in range(rows):
-            shift[r] = maximum(shift[r], x[c, r])
-    for c in range(classes):
-        for r in range(rows):
-            shifted = x[c, r] - shift[r]
-            x[c, r] = exp(shifted)
-            total[r] += x[c, r]
-            target_sum[r] += t[c, r]
-            picked[r] += t[c, r] * shifted if t[c, r] != zero else zero
-    for r in range(rows):
-        picked[r] = target_sum[r] * log(total[r]) - picked[r]
-    for r in range(rows):
-        loss[first + r] = picked[r]
-    if dlogits.size != 0:
-        fill_factors(factor, weight, scale, first, rows, loss)
-        for r in range(rows):
-            target_sum[r] = target_sum[r] / total[r]
-        for c in range(classes):
-            for r in range(rows):
-                x[c, r] = factor[r] * (target_sum[r] * x[c, r] - t[c, r])
-        store_columns(x, rows, dlogits, first)
-
-
-@kernel
-def fill_factors(factor, weight, scale, first, rows, loss):
-    """`row_factor` of the rows of a block."""
-    for r in range(rows):
-        factor[r] = loss.dtype.type(1) if scale.size == 0 else scale[0]
-    if weight.size != 0:
-        for r in range(rows):
-            factor[r] *= weight[first + r]
-
-
-@ordered_kernel
-def minus_log_probability(x, shift, log_total):
-    """As written: reordered, the sum of shift and logarithm would be rounded to the digits of large logits."""
-    return log_total - (x - shift)
-
-
-@kernel
-def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
-    dtype = logits.dtype.type
-    classes, zero = logits.shape[1], dtype(0)
-    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
-    start, stop = span(logits.shape[0], LANES, worker, workers)
-    if logits.shape[1] <= NARROW and not accumulate:
-        for m in range(start, stop, LANES):
-            x, t = column_block(logits), column_block(logits)
-            rows = load_columns(logits, m, x)
-            load_columns(target, m, t)
-            target_columns(t, rows, classes, label_smoothing, classes)
-            softmax_cross_entropy_columns(x, t, classes, m, rows, weight, scale, loss, dlogits)
-        return
-    for m in range(np.uint64(start), np.uint64(stop)):
-        shift = row_maximum(logits, m)
-        total = row_sum_of_exp(logits, m, shift)
-        log_total = log(total)
-        value, target_sum = zero, zero
-        for c in range(classes):
-            t = target[m, c] * keep + spread
-            target_sum += t
-            value += t * minus_log_probability(logits[m, c], shift, log_total) if t != zero else zero
-        loss[m] = value
-        if dlogits.size != 0:
-            clear_row(dlogits, accumulate, m)
-            factor = row_factor(loss, weight, scale, m)
-            of_exp = target_sum / total
-            for c in range(classes):
-                gradient = factor * (of_exp * exp(logits[m, c] - shift) - (target[m, c] * keep + spread))
-                dlogits[m, c] += gradient
-
-
-@kernel
-def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
-    dtype = logits.dtype.type
-    zero, classes = dtype(0), dtype(logits.shape[1])
-    keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / 2.0)
-    start, stop = span(logits.shape[0], LANES, worker, workers)
-    if logits.shape[1] <= NARROW and not accumulate:
-        for m in range(start, stop, LANES):
-            x, t = column_block(logits), column_block(logits)
-            rows = load_columns(logits, m, x)
-            load_columns(target, m, t)
-            target_columns(t, rows, logits.shape[1], label_smoothing, 2)
-            sigmoid_cross_entropy_columns(x, t, logits.shape[1], m, rows, weight, scale, loss, dlogits)
-        return
-    for m in range(np.uint64(start), np.uint64(stop)):
-        value = zero
-        for c in range(logits.shape[1]):
-            x, t = logits[m, c], target[m, c] * keep + spread
-            positive = zero if x <= zero else x
-            value += multiply_add(-x, t, positive) + log1p(exp(-abs(x)))
-        loss[m] = value / classes
-        if dlogits.size != 0:
-            clear_row(dlogits, accumulate, m)
-            factor = row_factor(loss, weight, scale, m) / classes
-            for c in range(logits.shape[1]):
-                gradient = factor * (sigmoid(logits[m, c]) - (target[m, c] * keep + spread))
-                dlogits[m, c] += gradient
-
-
-@kernel
-def sigmoid_cross_entropy_columns(x, t, columns, first, rows, weight, scale, loss, dlogits):
-    """Loss and gradient of a block of logits and targets; the gradient takes the logits' place."""
-    zero, classes = x.dtype.type(0), x.dtype.type(columns)
-    value, factor = lanes(x), lanes(x)
-    fill_factors(factor, weight, scale, first, rows, loss)
-    for r in range(rows):
-        value[r] = zero
-        factor[r] /= classes
-    for c in range(columns):
-        for r in range(rows):
-            positive = zero if x[c, r] <= zero else x[c, r]
-            value[r] += multiply_add(-x[c, r], t[c, r], positive) + log1p(exp(-abs(x[c, r])))
-            x[c, r] = factor[r] * (sigmoid(x[c, r]) - t[c, r])
-    for r in range(rows):
-        loss[first + r] = value[r] / classes
-    if dlogits.size != 0:
-        store_columns(x, rows, dlogits, first)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Elementary functions: float32 by polynomials that LLVM vectorises, float64 by the C library.
 
-The polynomials of exp and log are Cephes's (Moshier, netlib.org/cephes, ``single/``), the others are fits. Steps in which the
+The polynomial of log is Cephes's (Moshier, netlib.org/cephes, ``single/``), the others are fits. Steps in which the
 rounding matters are `multiply_add`, which LLVM never reorders; the fast-math flags of the kernels would otherwise undo them.
 Largest relative errors in float32, over all of its values: see `LARGEST_ERROR`.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 
 from fastnn_kernels.cpu.dispatcher import Kernel
-from fastnn_kernels.cpu.floats import bits_of, float_of, multiply_add, round_even, select, with_sign
+from fastnn_kernels.cpu.floats import bits_of, float_of, multiply_add, select, with_sign
 from fastnn_kernels.cpu.options import by_type, kernel, ordered_kernel
 
 f4 = np.float32
@@ -25,24 +25,42 @@ ZERO, HALF, ONE, TWO = f4(0.0), f4(0.5), f4(1.0), f4(2.0)
 
 LOG2_E = f4(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
-EXP_LOW, EXP_HIGH = f4(-87.3365), f4(88.72283)
-EXP_1, EXP_2, EXP_3 = f4(1.9875691500e-4), f4(1.3981999507e-3), f4(8.3334519073e-3)
-EXP_4, EXP_5, EXP_6 = f4(4.1665795894e-2), f4(1.6666665459e-1), f4(5.0000001201e-1)
+SHIFT = f4(1.5 * 2.0**23 + 127.0)
+"""A small number plus this one: a float whose lowest bits are the nearest whole number plus the bias of an exponent."""
+
 MANTISSA = np.int32(23)
 
 
+@ordered_kernel
+def unshifted(shifted):
+    """n of ``shifted``, which is n + `SHIFT`. LLVM must not reorder this: it would undo the rounding."""
+    return shifted - SHIFT
+
+
+@kernel
+def power_of_two(shifted):
+    """2**n of ``shifted``; n from -126 to 127; of -127 it is 0, of 128 inf."""
+    return float_of(np.int32(bits_of(shifted) << MANTISSA))
+
+
+EXP_LOW, EXP_HIGH = f4(-88.02), f4(88.9)
+EXP_1, EXP_2, EXP_3 = f4(1.9120505e-3), f4(7.8692883e-3), f4(4.1854367e-2)
+EXP_4, EXP_5 = f4(1.6663210e-1), f4(5.0000226e-1)
+
+
 def exp_float32(x):
-    """exp(x) = 2**n * exp(x - n * ln(2)); 0 where it would be subnormal."""
-    t = select(x > EXP_LOW, x, EXP_LOW)
-    t = select(t < EXP_HIGH, t, EXP_HIGH)
-    n = round_even(t * LOG2_E)
+    """exp(x) = 2**n * exp(r), n the floor of x / ln(2): so 2**n is 0 where exp(x) is subnormal, and inf where exp(x) is.
+
+    The polynomial, exp(r) for 0 <= r <= ln(2), is a minimax fit, exact to 0.03 eps.
+    """
+    t = select(x < EXP_LOW, EXP_LOW, x)
+    t = select(t > EXP_HIGH, EXP_HIGH, t)
+    shifted = multiply_add(t, LOG2_E, -HALF) + SHIFT
+    n = unshifted(shifted)
     r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, t))
     p = multiply_add(multiply_add(EXP_1, r, EXP_2), r, EXP_3)
-    p = multiply_add(multiply_add(multiply_add(p, r, EXP_4), r, EXP_5), r, EXP_6)
-    y = multiply_add(r * r, p, r) + ONE
-    y = float_of(np.int32(bits_of(y) + (np.int32(n) << MANTISSA)))
-    y = select(x <= EXP_HIGH, y, x + INFINITY)
-    return select(x < EXP_LOW, ZERO, y)
+    p = multiply_add(multiply_add(multiply_add(p, r, EXP_4), r, EXP_5), r, ONE)
+    return power_of_two(shifted) * multiply_add(p, r, ONE)
 
 
 SMALLEST_NORMAL, RESCALE = f4(1.17549435e-38), f4(8388608.0)
@@ -84,24 +102,9 @@ def log1p_float32(x):
     return multiply_add(s * z, p, TWO * s)
 
 
-SHIFT = f4(1.5 * 2.0**23 + 127.0)
-"""A small number plus this one: a float whose lowest bits are the nearest whole number plus the bias of an exponent."""
-
 LN2 = f4(0.693147180559945309)
 EXPM1_1, EXPM1_2, EXPM1_3 = f4(1.37627451e-3), f4(8.36565439e-3), f4(4.166805e-2)
 EXPM1_4, EXPM1_5 = f4(1.6666542e-1), f4(5.0e-1)
-
-
-@ordered_kernel
-def unshifted(shifted):
-    """n of ``shifted``, which is n + `SHIFT`. LLVM must not reorder this: it would undo the rounding."""
-    return shifted - SHIFT
-
-
-@kernel
-def power_of_two(shifted):
-    """2**n of ``shifted``; n from -126 to 127."""
-    return float_of(np.int32(bits_of(shifted) << MANTISSA))
 
 
 @kernel

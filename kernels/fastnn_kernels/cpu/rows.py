@@ -1,0 +1,147 @@
+"""Softmax of rows of more than `NARROW` elements: each is read from memory once, and its exponential computed once.
+
+A row is worked on in *parts* that fit the nearest cache, `LANES` elements at a time. A part's exponentials are shifted by its own
+largest element, so they are written in the same pass over memory; what they are to be multiplied by is known at the row's end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastnn_kernels.cpu.columns import LANES, lanes, stack_array
+from fastnn_kernels.cpu.floats import larger, select
+from fastnn_kernels.cpu.matmul.vectors import I32, element_pointer
+from fastnn_kernels.cpu.options import kernel, ordered_kernel
+from fastnn_kernels.cpu.vector_math import exp
+
+PART, MOST_PARTS = 1024, 128
+"""Elements of a part: 4 KiB of float32; the parts of a longer row than `MOST_PARTS` have more."""
+
+AHEAD = np.uint64(1024)
+"""How far ahead elements are asked for: the processor by itself stops fetching where a part is read a second time."""
+
+NOTHING, EXP, SHIFTED = range(3)
+"""What `exp_row` writes."""
+
+NONE, LINE, STEP, WHOLE = np.uint64(0), np.uint64(16), np.uint64(LANES), np.uint64(64)
+"""Elements of no, one, two and four vectors of 64 bytes; unsigned, so that sums of indices are."""
+
+per_part = stack_array(MOST_PARTS)
+"""An uninitialised array on the caller's stack: one element a part."""
+
+
+@intrinsic
+def prefetch(typingctx: Any, x: Any, i: Any) -> Any:
+    """Ask for the cache line of the flat array's element i, which need not exist."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        function_type = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+        place = element_pointer(context, builder, signature.args[0], *args)
+        builder.call(function, [builder.bitcast(place, byte), I32(0), I32(3), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(x, types.uint64), codegen
+
+
+@kernel
+def parts_of(columns):
+    """Number of parts of a row."""
+    return min(MOST_PARTS, (columns + PART - 1) // PART)
+
+
+@kernel
+def part_of(row, columns, parts, p):
+    """Where part ``p`` of the row that begins with element ``row`` begins and ends."""
+    return row + np.uint64(columns * p // parts), row + np.uint64(columns * (p + 1) // parts)
+
+
+@kernel
+def largest_of(x, start, stop):
+    """The largest of x[start:stop] and the lowest finite number; anything where one is NaN.
+
+    What is left over of whole vectors is looked at together with elements before it.
+    """
+    largest, rest = x.dtype.type(np.finfo(x.dtype).min), (stop - start) % WHOLE
+    for i in range(start, stop - rest):
+        largest = larger(largest, x[i])
+    if rest:
+        for i in range(stop - min(WHOLE, stop - start), stop):
+            largest = larger(largest, x[i])
+    return largest
+
+
+@kernel
+def exp_part(x, out, start, stop, shift, writes):
+    """Sum of exp(x - shift) over x[start:stop]; ``writes`` to the same place in out. The last lanes may overlap those before."""
+    zero, last, again = x.dtype.type(0), stop - STEP, (start - stop) % STEP
+    e, shifted, total = lanes(x), lanes(x), lanes(x)
+    for i in range(STEP):
+        total[i] = zero
+    for c in range(start, last, STEP):
+        for i in range(NONE, STEP, LINE):
+            prefetch(x, c + AHEAD + i)
+        for i in range(STEP):
+            shifted[i] = x[c + i] - shift
+            e[i] = exp(shifted[i])
+            total[i] += e[i]
+        for i in range(STEP):
+            if writes != NOTHING:
+                out[c + i] = e[i] if writes == EXP else shifted[i]
+    for i in range(STEP):
+        shifted[i] = x[last + i] - shift
+        e[i] = exp(shifted[i])
+        total[i] += select(i < again, zero, e[i])
+    for i in range(STEP):
+        if writes != NOTHING:
+            out[last + i] = e[i] if writes == EXP else shifted[i]
+    result = zero
+    for i in range(STEP):
+        result += total[i]
+    return result
+
+
+@kernel
+def exp_row(x, out, row, columns, scales, writes):
+    """The row's largest element, the shift, and the sum of exp(x - shift); NaN makes the sum NaN.
+
+    ``writes`` EXP: exp(x - shift) is part p of out times scales[p]. SHIFTED: x - shift is part p of out plus scales[p].
+    """
+    parts, sums, zero = parts_of(columns), per_part(x), x.dtype.type(0)
+    for p in range(parts):
+        start, stop = part_of(row, columns, parts, p)
+        scales[p] = largest_of(x, start, stop)
+        sums[p] = exp_part(x, out, start, stop, scales[p], writes)
+    shift, total = scales[0], zero
+    for p in range(1, parts):
+        shift = larger(shift, scales[p])
+    for p in range(parts):
+        scales[p] -= shift
+        scale = exp(scales[p])
+        total += sums[p] * scale
+        scales[p] = scale if writes == EXP else scales[p]
+    return shift, total
+
+
+@kernel
+def scale_row(out, row, columns, scales, factor):
+    """Finish what `exp_row` wrote: factor * exp(x - shift)."""
+    parts = parts_of(columns)
+    for p in range(parts):
+        start, stop = part_of(row, columns, parts, p)
+        scale = factor * scales[p]
+        for i in range(start, stop):
+            out[i] *= scale
+
+
+@ordered_kernel
+def quotient(x, y):
+    """x / y; reordered, every product with it might become a division."""
+    return x / y

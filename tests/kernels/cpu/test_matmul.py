@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fastnn_kernels.cpu.matmul import gemm, packing
 from fastnn_kernels.cpu.matmul.blocking import AVX2, AVX512, KC, MC, NC, NEON, PLAIN, SCRATCH_ELEMENTS, SSE2, Tile, tile_of
-from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, plain_tile, vector_tile_of
+from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, packing_tile_of, plain_packing_tile, plain_tile, vector_tile_of
 from fastnn_kernels.cpu.matmul.vectors import TILE, tile_columns
 from fastnn_kernels.cpu.options import kernel
 from numpy.typing import NDArray
@@ -97,6 +97,50 @@ def test_vector_tile_equals_plain_tile(name: str, vectors: int, dtype: str) -> N
         np.testing.assert_allclose(out, wanted, rtol=0, atol=8 * np.finfo(dtype).eps)
 
 
+@cache
+def whole_tile_kernel(name: str) -> Any:
+    tile = TILES[name]
+    whole = vector_tile_of(tile, tile.vectors, whole_rows=True, whole_columns=True)
+
+    @kernel
+    def call(depth, a, a_at, b, b_at, out, out_at, size, bias, flags, slope):
+        whole(depth, a, a_at, b, b_at, out, out_at, size, bias, 3, flags, slope)
+
+    return call
+
+
+@cache
+def packing_tile_kernel(name: str) -> Any:
+    packing = packing_tile_of(TILES[name])
+
+    @kernel
+    def call(depth, a, a_at, b, b_at, out, out_at, size, bias, flags, slope, packed, packed_start):
+        packing(depth, a, a_at, b, b_at, out, out_at, size, bias, 3, flags, slope, packed, packed_start)
+
+    return call
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TILES)
+def test_whole_and_packing_tile_equal_plain_tile(name: str, dtype: str) -> None:
+    """For every flag, without touching anything outside; b is left in panels."""
+    tile = TILES[name]
+    size = (tile.rows, tile.columns(np.dtype(dtype).itemsize))
+    a, b, bias = values(4000, dtype, 1), values(4000, dtype, 2), values(100, dtype, 3)
+    before, untouched = values(tile.rows * 80, dtype, 4), values(3000, dtype, 5)
+    for flags in range(8):
+        depth, slope = (1, 2, 17, 30)[flags % 4], np.dtype(dtype).type((0.0, 0.25)[flags % 2])
+        arguments = (depth, a, ((5, 60, 1), (7, 1, 60))[flags % 2], b, (2, 70))
+        whole, packing, wanted = before.copy(), before.copy(), before.copy()
+        packed, packed_wanted = untouched.copy(), untouched.copy()
+        whole_tile_kernel(name)(*arguments, whole, (4, 77), size, bias, flags, slope)
+        packing_tile_kernel(name)(*arguments, packing, (4, 77), size, bias, flags, slope, packed, 9)
+        plain_packing_tile(*arguments, wanted, (4, 77), size, bias, 3, flags, slope, packed_wanted, 9)
+        np.testing.assert_allclose(whole, wanted, rtol=0, atol=30 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(packing, whole)
+        np.testing.assert_array_equal(packed, packed_wanted)
+
+
 def test_plain_tile_is_the_contract() -> None:
     """[[1, 2], [3, 4]] @ [[5, 6], [7, 8]] = [[19, 22], [43, 50]]."""
     a, b, bias = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8]), np.array([-20.0, 1.0])
@@ -160,6 +204,8 @@ PACKED = [
     ("both, transposed", 130, 1100, 270, 1, 1),
     ("both, several blocks of columns", 130, 520, NC + 70, 0, 1),
     ("one row of a", 1, 700, 300, 0, 1),
+    ("whole tiles, nothing packed", 16, 100, NC + 70, 0, 0),
+    ("whole tiles, a few rows left", 67, 130, 601, 0, 0),
 ]
 
 

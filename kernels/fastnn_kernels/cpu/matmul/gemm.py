@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
 from fastnn_kernels.cpu.matmul.gemv import FEW_ROWS, few_rows
-from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, wide_tile
+from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, packing_tile, whole_tile, wide_tile
 from fastnn_kernels.cpu.matmul.packing import pack
 from fastnn_kernels.cpu.matmul.vectors import TILE, flat, tile_columns
 from fastnn_kernels.cpu.options import kernel
@@ -54,32 +54,66 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
 
 @kernel
 def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, scratch, b_packed):
-    """Loops over blocks of NC columns, KC terms and MC rows; a and b are packed where that pays."""
+    """Loops over blocks of NC columns, KC terms and MC rows; a and b are packed where that pays.
+
+    Of a large product the tiles without edges are computed first, then those on the right; the last rows are a block of their own.
+    """
     m, n = shape
     row_start, row_stop, column_start, column_stop = part
     width, a_packed = np.int64(tile_columns(out)), b_packed + KC * NC
+    large = max(m * terms, terms * n, m * n) > PACK_ELEMENTS
     packs_a = m * terms > PACK_ELEMENTS and n > PACK_TILES * width
     packs_b = b_steps[1] != 1 or (terms * n > PACK_ELEMENTS and m > PACK_TILES * MR) or (not MASKS and n % width != 0)
     for j in range(column_start, column_stop, NC):
         columns = min(NC, column_stop - j)
+        whole = columns // width * width if large and row_stop - row_start >= MR else 0
         for p in range(0, terms, KC):
             depth = min(KC, terms - p)
-            block_flags = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if p + depth == terms else 0)
-            b_source, b_at, b_tile = b, (p * b_steps[0] + j * b_steps[1], b_steps[0]), width
+            now = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if p + depth == terms else 0)
+            unpacked_at = (p * b_steps[0] + j * b_steps[1], b_steps[0])
+            b_source, b_at, b_tile = b, unpacked_at, width
+            left = whole if packs_b and b_steps[1] == 1 else 0  # columns that the first tiles pack
             if packs_b:
-                pack(b, b_at[0], b_steps[0], b_steps[1], depth, columns, width, scratch, b_packed)
                 b_source, b_at, b_tile = scratch, (b_packed, width), width * depth
-            block_rows = MC if packs_a else row_stop - row_start
+                rest = unpacked_at[0] + left * b_steps[1]
+                pack(b, rest, b_steps[0], b_steps[1], depth, columns - left, width, scratch, b_packed + left * depth)
             i = row_start
             while i < row_stop:
-                rows = min(block_rows, row_stop - i)
+                rows, done = min(MC if packs_a else m, row_stop - i), np.int64(0)
+                if whole and rows >= MR:
+                    rows, done = rows // MR * MR, whole
                 a_source, a_at, a_tile = a, (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1]), MR * a_steps[0]
                 if packs_a:
                     pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, np.int64(MR), scratch, a_packed)
                     a_source, a_at, a_tile = scratch, (a_packed, 1, MR), MR * depth
-                size, out_at = (rows, columns), (i * n + j, n)
-                tiles(depth, a_source, a_at, a_tile, b_source, b_at, b_tile, out, out_at, size, bias, j, block_flags, slope)
-                i += block_rows
+                if done:
+                    whole_tiles(
+                        depth, a_source, a_at, a_tile, b_source, b_at, b_tile, out, (i * n + j, n), (rows, done), bias, j, now,
+                        slope, left != 0, b, unpacked_at,
+                    )  # fmt: skip
+                    left = 0
+                b_here, out_at, size = (b_at[0] + done // width * b_tile, b_at[1]), (i * n + j + done, n), (rows, columns - done)
+                tiles(depth, a_source, a_at, a_tile, b_source, b_here, b_tile, out, out_at, size, bias, j + done, now, slope)
+                i += rows
+
+
+@kernel
+def whole_tiles(
+    depth, a, a_at, a_tile, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope, packs, unpacked, unpacked_at
+):  # fmt: skip
+    """`tiles` of a block without edges; where b is not packed yet, the first tile of each panel reads it from ``unpacked``."""
+    width = tile_columns(out)
+    whole = (np.int64(MR), width)
+    for j in range(0, size[1], width):
+        bias_here, b_here, first = bias_start + j, (b_at[0] + j // width * b_tile, b_at[1]), 0
+        if packs:
+            b_from, out_here = (unpacked_at[0] + j, unpacked_at[1]), (out_at[0] + j, out_at[1])
+            packing_tile(depth, a, a_at, unpacked, b_from, out, out_here, whole, bias, bias_here, flags, slope, b, b_here[0])
+            first = MR
+        for i in range(first, size[0], MR):
+            a_here = (a_at[0] + i // MR * a_tile, a_at[1], a_at[2])
+            out_here = (out_at[0] + i * out_at[1] + j, out_at[1])
+            whole_tile(depth, a, a_here, b, b_here, out, out_here, whole, bias, bias_here, flags, slope)
 
 
 @kernel

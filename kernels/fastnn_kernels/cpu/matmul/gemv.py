@@ -27,7 +27,11 @@ before it multiplies."""
 
 def panel_of(rows: int, vectors: int) -> Any:
     """A micro-kernel for whole vectors, which need no masks."""
-    return plain_tile if TILE is PLAIN else vector_tile_of(Tile(rows, vectors, TILE.vector_bytes, masks=False), vectors)
+    return (
+        plain_tile
+        if TILE is PLAIN
+        else vector_tile_of(Tile(rows, vectors, TILE.vector_bytes, masks=False), vectors, whole_columns=True)
+    )
 
 
 long_panel, short_panel = panel_of(1, LONG), panel_of(FEW_ROWS, SHORT)

@@ -31,12 +31,12 @@ def _block_copier(transposes: bool) -> Any:
             first = element_pointer(context, builder, array_type, source, source_start)
             target = element_pointer(context, builder, array_type, out, out_start)
             inside = v.mask(columns, 0)
-            block = [v.masked_load(row, inside) for row in v.clamped_rows(first, source_row, rows, SIDE)]
+            block = [v.load(row, inside) for row in v.clamped_rows(first, source_row, rows, SIDE)]
             if transposes:
                 block, rows, columns = v.transpose(block), columns, rows
             inside = v.mask(columns, 0)
             for x, row in reversed(list(zip(block, v.clamped_rows(target, out_row, rows, SIDE), strict=True))):
-                v.masked_store(x, row, inside)
+                v.store(x, row, inside)
             return context.get_dummy_value()
 
         return types.void(source, pair, out, pair, pair), codegen

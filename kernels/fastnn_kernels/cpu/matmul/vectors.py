@@ -80,31 +80,35 @@ class Vectors:
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
         return self.call(f"fmuladd.{self.suffix}", self.type, x, y, z)
 
-    def load(self, pointer: Any) -> Any:
-        return self.builder.load(self.builder.bitcast(pointer, self.type.as_pointer()), align=self.align)
-
-    def store(self, value: Any, pointer: Any) -> None:
-        self.builder.store(value, self.builder.bitcast(pointer, self.type.as_pointer()), align=self.align)
-
-    def prefetch(self, rows: list[list[Any]]) -> None:
-        """Ask for what the pointers point to, to be written."""
-        for pointer in (pointer for row in rows for pointer in row):
-            place = self.builder.bitcast(pointer, I8.as_pointer())
-            self.call("prefetch.p0", ir.VoidType(), place, I32(1), I32(3), I32(1))
-
-    def masked_load(self, pointer: Any, mask: Any) -> Any:
+    def load(self, pointer: Any, mask: Any = None) -> Any:
+        """A vector; zero where a mask is given and not set."""
         place = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            return self.builder.load(place, align=self.align)
         return self.call(f"masked.load.{self.suffix}.p0", self.type, place, I32(self.align), mask, self.zero)
 
-    def masked_store(self, value: Any, pointer: Any, mask: Any) -> None:
+    def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        """Write a vector; with a mask only its set lanes, slowly on Zen 5 where the line is not in L1."""
         place = self.builder.bitcast(pointer, self.type.as_pointer())
-        self.call(f"masked.store.{self.suffix}.p0", ir.VoidType(), value, place, I32(self.align), mask)
+        if mask is None:
+            self.builder.store(value, place, align=self.align)
+        else:
+            self.call(f"masked.store.{self.suffix}.p0", ir.VoidType(), value, place, I32(self.align), mask)
+
+    def prefetch(self, pointer: Any, *, writes: bool) -> None:
+        """Ask for the line at ``pointer``."""
+        place = self.builder.bitcast(pointer, I8.as_pointer())
+        self.call("prefetch.p0", ir.VoidType(), place, I32(int(writes)), I32(3), I32(1))
 
     def relu(self, x: Any, slope: Any) -> Any:
         """x where x > 0 or NaN, else slope * x; with a slope of 0 it is 0, at -inf too."""
         flat_below = self.builder.fcmp_ordered("==", slope, self.zero)
         below = self.builder.select(flat_below, self.zero, self.builder.fmul(slope, x))
         return self.builder.select(self.builder.fcmp_ordered("<=", x, self.zero), below, x)
+
+    def rows(self, pointer: Any, row: Any, count: int) -> list[Any]:
+        """Pointers to ``count`` rows that lie ``row`` elements apart."""
+        return [self.builder.gep(pointer, [self.builder.mul(row, I64(i))]) for i in range(count)]
 
     def clamped_rows(self, pointer: Any, row: Any, rows: Any, count: int) -> list[Any]:
         """Pointers to ``count`` rows that lie ``row`` elements apart; those past the edge are the last row's."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import growth
 from benchmarks.drawing import COLORS, GREY, PALE, color, new_figure, plain, styles
-from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
+from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
 from benchmarks.workloads import BATCHES, NEIGHBOUR, SQUARE
 from fastnn.bench.specs import KernelSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
@@ -78,7 +78,12 @@ def ratios(results: Results) -> Figure | None:
     columns = min(3, len(panels))
     lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [max(len(others) for _, _, others in line) + 2.4 for line in lines]
-    drawn = new_figure(4.6 * columns, 0.23 * sum(heights) + 0.6, f"Time, as a multiple of fastnn's ({threads} threads)", results)
+    drawn = new_figure(
+        4.6 * columns,
+        0.23 * sum(heights) + 0.6,
+        f"Time, as a multiple of fastnn's ({on_threads(threads)})",
+        results,
+    )
     grid = drawn.subplots(len(lines), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, panel in zip(grid.flat, panels, strict=False):
         _ratio_panel(axes, results, *panel)
@@ -172,7 +177,7 @@ def _lines(
     for axes, (threads, found) in zip(drawn.subplots(1, len(curves), squeeze=False, sharey=True)[0], curves.items(), strict=True):
         for name in names:
             axes.plot(*zip(*found[name], strict=True) if found[name] else ([], []), label=name, **style[name])
-        plain(axes, f"{threads} thread{'s' * (threads > 1)}")
+        plain(axes, on_threads(threads))
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(sizes.values()), [str(size) for size in sizes.values()])
         axes.set_xlabel(x_label, color=GREY, fontsize=9)
@@ -265,7 +270,7 @@ def quality(results: Results) -> Figure | None:
     if not rows:
         return None
     threads = results.threads[-1]
-    drawn = new_figure(4.6 * len(rows), 3.9, f"Quality over seconds of training ({threads} threads)", results)
+    drawn = new_figure(4.6 * len(rows), 3.9, f"Quality over seconds of training ({on_threads(threads)})", results)
     for axes, row in zip(drawn.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
         _quality_panel(axes, results, row, threads)
     return drawn
@@ -281,7 +286,8 @@ def _quality_panel(axes: Axes, results: Results, row: Workload, threads: int) ->
             name = measurement.peer
             marker = "o" if results.peers[name]["group"] == "trees" else None
             axes.plot(seconds, scores, color=color(results, name), label=name, linewidth=1.8, marker=marker, markersize=4)
-    plain(axes, row.title.capitalize() if not target else f"Test accuracy, to {target:.0%}")
+    data = next(m.why for m in results.of(row.key, threads).values() if m.curve)
+    plain(axes, row.title.capitalize() if not target else f"Test accuracy, {data}, to {target:.0%}")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("seconds", color=GREY, fontsize=9)

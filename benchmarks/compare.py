@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.results import Measurement, Results, figure, load
+from benchmarks.results import Measurement, Results, figure, load, on_threads
 
 LEAST_CHANGE = 0.03
 """A smaller change is never flagged."""
@@ -70,7 +70,7 @@ def report(before: Results, after: Results, *, everything: bool = False) -> str:
 def _line(change: Change) -> str:
     old, new = change.before, change.after
     word = ("worse" if change.ratio > 1 else "better") if change.flagged else "same"
-    name = f"{old.workload}, {old.peer}, {old.threads} thread{'s' * (old.threads > 1)}"
+    name = f"{old.workload}, {old.peer}, {on_threads(old.threads)}"
     return f"{word:7} {name:60} {figure(old):>16} -> {figure(new):>16}  {change.ratio:5.2f}x (noise ±{100 * change.noise:.0f}%)"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.drawing import COLORS, GREY, MARKERS, PALE, new_figure, plain
-from benchmarks.results import OURS, Measurement, Results, limit_rates
+from benchmarks.results import OURS, Measurement, Results, limit_rates, on_threads
 from benchmarks.workloads import GROWTH
 from fastnn.bench.specs import TrainSpec
 from fastnn.bench.timing import duration
@@ -113,7 +113,7 @@ def _panel(axes: Axes, results: Results, name: str, label: str) -> None:
     for number, (peer, threads) in enumerate(shown):
         found = [(places[key], step(m)) for key in specs if (m := results.find(key, threads, peer)) is not None]
         if found:
-            plural = f"{threads} thread{'s' * (threads > 1)}"
+            plural = on_threads(threads)
             line = "--" if number and peer == OURS else "-"
             axes.plot(
                 *zip(*found, strict=True), line, marker=MARKERS[peer], markersize=4, color=COLORS[peer], label=f"{peer}, {plural}"

@@ -87,7 +87,12 @@ class Worker:
         process, late = self.start(), Event()
         assert process.stdin is not None
         assert process.stdout is not None
-        watch = Timer(MOST_SECONDS, lambda: (late.set(), process.kill()))
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        watch = Timer(MOST_SECONDS, give_up)
         watch.start()
         try:
             process.stdin.write(json.dumps(request) + "\n")

@@ -24,24 +24,35 @@ EPOCHS = 60
 TREE_COUNTS = (10, 20, 50, 100, 200, 400)
 
 
-def images() -> tuple[str, Part, Part]:
-    """MNIST from the user's folder, else the digits that come with fastnn; pixels within 0 and 1, one row an image."""
+def own_images() -> Path | None:
+    """MNIST in the user's folder."""
     folder = os.environ.get(DATA_VARIABLE)
     file = None if folder is None else Path(folder) / "mnist.npz"
-    if file is not None and file.is_file():
+    return file if file is not None and file.is_file() else None
+
+
+def data_name(spec: QualitySpec) -> str:
+    """Which images there are; nothing for a table."""
+    return ("MNIST" if own_images() else "digits") if spec.dataset == "images" else ""
+
+
+def images() -> tuple[Part, Part]:
+    """MNIST from the user's folder, else the digits that come with fastnn; pixels within 0 and 1, one row an image."""
+    file = own_images()
+    if file is not None:
         with np.load(file) as stored:
             train, test = (stored["x_train"], stored["y_train"]), (stored["x_test"], stored["y_test"])
-        name, white = "MNIST", 255
+        white = 255
     else:
         from fastnn.datasets import digits
 
         train, test = digits.load_data()
-        name, white = "digits", 16
+        white = 16
 
     def flat(part: Part) -> Part:
         return part[0].reshape(len(part[0]), -1).astype(np.float32) / white, part[1].astype(np.int32)
 
-    return name, flat(train), flat(test)
+    return flat(train), flat(test)
 
 
 def table(kind: str, samples: int = 20_000) -> tuple[Part, Part]:
@@ -78,7 +89,7 @@ def by_fastnn(spec: QualitySpec, threads: int) -> Curve:
 
     config.set_num_threads(threads)
     if spec.dataset == "images":
-        _, (x, y), test = images()
+        (x, y), test = images()
     else:
         (x, y), test = table(spec.dataset)
 
@@ -105,7 +116,7 @@ def by_sklearn(spec: QualitySpec, threads: int) -> Curve:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     if spec.dataset == "images":
-        _, (x, y), test = images()
+        (x, y), test = images()
         classes = np.arange(10)
         classifier = MLPClassifier((128,), batch_size=32, alpha=0, random_state=SEED)
         return _epochs(lambda: classifier.partial_fit(x, y, classes=classes), lambda: classifier.score(*test), spec.target)

@@ -35,9 +35,9 @@ LOSS_TOLERANCE, OWN_ORDER_TOLERANCE, VALUE_TOLERANCE = 0.02, 0.25, 1e-3
 class Measurement:
     """One peer's run of one workload on ``threads`` threads.
 
-    ``status``: "ok"; "missing" (not installed), "gap" (no such call), "failed"; ``why`` then says more. ``wall`` and ``cpu`` are
-    seconds a call, one value a sample, of ``calls`` calls each; ``warm_up`` the seconds that building, compiling and the first call
-    took, of a process the first start. A call trains ``units``
+    ``status``: "ok"; "missing" (not installed), "gap" (no such call), "failed"; ``why`` then says more, and of W11 names the data.
+    ``wall`` and ``cpu`` are seconds a call, one value a sample, of ``calls`` calls each; ``warm_up`` the seconds that building,
+    compiling and the first call took, of a process the first start. A call trains ``units``
     models. ``result``: numbers that are compared; ``agrees``: whether they are the other peers'. ``memory``: peak bytes; of W10
     the bytes asked for. ``curve``: W11's (seconds, score). ``spent``: seconds that the run took for all of it.
     """
@@ -162,6 +162,11 @@ def _agrees(measurement: Measurement, truth: list[float], stranger: bool) -> boo
     return worst <= tolerance * largest  # False for NaN
 
 
+def on_threads(count: int) -> str:
+    """ "1 thread", "2 threads"."""
+    return f"{count} thread{'s' * (count > 1)}"
+
+
 def figure(measurement: Measurement) -> str:
     """The measurement in the workload's own unit."""
     spec = measurement.row.spec
@@ -169,7 +174,8 @@ def figure(measurement: Measurement) -> str:
         return f"{measurement.memory / 1e6:,.1f} MB"
     if isinstance(spec, QualitySpec):
         value = measurement.value
-        return f"RMS error {value:.3f}" if not spec.target else "not reached" if math.isinf(value) else duration(value)
+        reached = "not reached" if math.isinf(value) else duration(value)
+        return f"{reached} ({measurement.why})" if spec.target else f"RMS error {value:.3f}"
     seconds = measurement.value
     if isinstance(spec, TrainSpec):
         return f"{duration(seconds / spec.steps)}/step"

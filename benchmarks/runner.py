@@ -13,7 +13,7 @@ from benchmarks import alone, machine
 from benchmarks.estimate import Estimate, Known, clock, estimate
 from benchmarks.peers import Peer
 from benchmarks.processes import Worker, busy_neighbour
-from benchmarks.results import Measurement, Results, compare_results, measurement_of
+from benchmarks.results import Measurement, Results, compare_results, measurement_of, on_threads
 from benchmarks.settings import Settings
 from fastnn.bench.machine import describe
 from fastnn.bench.specs import MemorySpec, ProcessSpec, QualitySpec, Workload
@@ -40,7 +40,8 @@ def run(
     ]
     chosen = ((step.row, step.threads, [peer for peer in step.peers if peer.name not in missing]) for step in plan)
     time_left = estimate(chosen, settings, earlier or {})
-    say(f"{len(plan)} rows, {len(peers) - len(missing)} peers: about {clock(time_left.total)}")
+    taking_part = {peer.name for step in plan for peer in step.peers} - missing.keys()
+    say(f"{len(plan)} rows, {len(taking_part)} peers: about {clock(time_left.total)}")
     found = []
     for count, steps in groupby(plan, key=lambda step: step.threads):
         found += _run_with(list(steps), [peer for peer in peers if peer.name not in missing], count, settings, time_left, say)
@@ -79,7 +80,7 @@ def _run_with(
             measured = _run_row(step.row, [workers[peer.name] for peer in step.peers if peer.name in workers], settings)
             found += measured
             time_left.spent.append(time.monotonic() - start)
-            title = f"{threads} thread{'s' * (threads > 1)}  {number:3}/{len(steps)}  {step.row.key}"
+            title = f"{on_threads(threads)}  {number:3}/{len(steps)}  {step.row.key}"
             left = f"{clock(time_left.left())} left"
             say(f"{title:62} {time_left.spent[-1]:6.1f} s  {left:>12}  {_line(measured)}")
     finally:

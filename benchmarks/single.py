@@ -23,8 +23,7 @@ def run(peer: Peer, workload: Workload, seed: int, threads: int) -> dict[str, An
     if isinstance(spec, MemorySpec):
         return memory_of(peer, spec, seed, threads)
     if isinstance(spec, QualitySpec):
-        curve = quality.CURVES[peer.name](spec, threads)
-        return {"status": "ok", "curve": curve}
+        return {"status": "ok", "curve": quality.CURVES[peer.name](spec, threads), "why": quality.data_name(spec)}
     raise TypeError(f"{workload.key} does not take a process of its own")
 
 

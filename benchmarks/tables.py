@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
-from benchmarks.results import IN_CACHE, LIMITS, OURS, Measurement, Results, figure, limit_rates, ratio
+from benchmarks.results import IN_CACHE, LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
 from fastnn.bench.specs import KernelSpec, SweepSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
 
@@ -78,7 +78,7 @@ def _section(results: Results, rows: Sequence[Workload], threads: int) -> str:
         share = [_share(ours, row, limits)] if bounded else []
         against = f"{best.peer} {cell(best, ours)}" if best is not None else ""
         lines.append(_row([row.title, cell(ours, ours), *share, against, *(cell(found.get(name), ours) for name in names)]))
-    return f"{threads} thread{'s' * (threads > 1)}\n\n" + "\n".join(lines)
+    return f"{on_threads(threads)}\n\n" + "\n".join(lines)
 
 
 def _has(measurement: Measurement | None) -> bool:
@@ -143,7 +143,7 @@ def _warm_ups(results: Results) -> list[str]:
     for row in rows:
         found = (measured[row.key].get(name) for name in names)
         lines.append(_row([row.title, *(duration(m.warm_up) if m is not None and _has(m) else "" for m in found)]))
-    title = f"## Warm-up, {threads} thread{'s' * (threads > 1)}"
+    title = f"## Warm-up, {on_threads(threads)}"
     return [title, "Import where it is the first row, build, compile, and one run; the samples come after it.", "\n".join(lines)]
 
 
@@ -168,7 +168,7 @@ def summary(results: Results) -> str:
     """Lines for the screen: fastnn beside the fastest other one."""
     lines = [where(results), ""]
     for threads in results.threads:
-        lines.append(f"{threads} thread{'s' * (threads > 1)}{'':31}{'fastnn':>16}  {'fastest peer':>16}  {'ratio':>6}")
+        lines.append(f"{on_threads(threads)}{'':31}{'fastnn':>16}  {'fastest peer':>16}  {'ratio':>6}")
         for row in results.workloads:
             found = results.of(row.key, threads)
             best = fastest(found)

@@ -278,12 +278,13 @@ class TestQuality:
         part = {"x_train": np.full((3, 28, 28), 255, np.uint8), "y_train": np.arange(3)}
         np.savez(tmp_path / "mnist.npz", x_test=part["x_train"], y_test=part["y_train"], **part)
         monkeypatch.setenv(quality.DATA_VARIABLE, str(tmp_path))
-        name, (x, _), _ = quality.images()
-        assert (name, x.shape, x.max()) == ("MNIST", (3, 784), 1.0)
+        (x, _), _ = quality.images()
+        assert (quality.data_name(QualitySpec("images")), x.shape, x.max()) == ("MNIST", (3, 784), 1.0)
 
     def test_digits_without_own_images(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(quality.DATA_VARIABLE, raising=False)
-        assert quality.images()[0] == "digits"
+        assert quality.data_name(QualitySpec("images")) == "digits"
+        assert quality.images()[0][0].shape == (1442, 64)
 
     def test_a_curve_ends_at_its_target(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(quality.DATA_VARIABLE, raising=False)

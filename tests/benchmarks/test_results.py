@@ -69,8 +69,8 @@ class TestAgreement:
         (measured("W8-import", "a", 0.25), "250 ms"),
         (measured("W9-sweep", "a", 2.0, units=256), "128.0 models/s"),
         (Measurement("W10-memory-wide", "a", 1, "ok", memory=1_500_000), "1.5 MB"),
-        (Measurement("W11-images", "a", 1, "ok", curve=[[0.5, 0.9], [1.0, 0.98]]), "1.00 s"),
-        (Measurement("W11-images", "a", 1, "ok", curve=[[0.5, 0.9]]), "not reached"),
+        (Measurement("W11-images", "a", 1, "ok", "digits", curve=[[0.5, 0.9], [1.0, 0.98]]), "1.00 s (digits)"),
+        (Measurement("W11-images", "a", 1, "ok", "MNIST", curve=[[0.5, 0.9]]), "not reached (MNIST)"),
         (Measurement("W11-steps", "a", 1, "ok", curve=[[0.5, 0.3], [1.0, 0.4]]), "RMS error 0.300"),
     ],
 )

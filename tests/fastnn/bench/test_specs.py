@@ -40,6 +40,38 @@ def test_counts() -> None:
     assert KernelSpec("matmul", (2, 3, 4)).flops == 48
     assert KernelSpec("adam", (10,)).bytes == 280
     assert KernelSpec("relu_backward", (10,)).bytes == 120
+    assert KernelSpec("matmul", (2, 3, 4)).bytes == 0
+    assert KernelSpec("update", (10,)).bytes == 120
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "expected"),
+    [
+        ("softmax_cross_entropy", (10, 100), 8000),
+        ("mean_squared_error", (10, 100), 12_000),
+        ("sum_rows", (10, 100), 4000),
+        ("take_rows", (10, 100, 10), 2000),
+        ("accumulate_mean", (10,), 40),
+        ("sgd", (10,), 120),
+        ("shuffle", (10,), 160),
+    ],
+)
+def test_bytes_by_the_contract(op: str, shape: tuple[int, ...], expected: int) -> None:
+    assert KernelSpec(op, shape).bytes == expected
+
+
+def test_data_by_the_contract() -> None:
+    data = make_data(KernelSpec("categorical_cross_entropy", (6, 5)), 0)
+    assert {name: array.shape for name, array in data.items()} == {
+        "pred": (6, 5),
+        "target": (6, 5),
+        "scale": (1,),
+        "loss": (6,),
+        "dpred": (6, 5),
+    }
+    np.testing.assert_allclose(data["pred"].sum(axis=1), 1, rtol=1e-6)
+    assert data["scale"] == pytest.approx(1 / 6)
+    assert make_data(KernelSpec("matmul", (2, 2, 2), dtype="float64"), 0)["a"].dtype == np.float64
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,14 @@ MANTISSA = np.int32(23)
 
 
 @ordered_kernel
+def shift(x):
+    """n + `SHIFT`, n the whole number nearest to x. LLVM must neither merge this sum with one before nor undo it by one after."""
+    return x + SHIFT
+
+
+@ordered_kernel
 def unshifted(shifted):
-    """n of ``shifted``, which is n + `SHIFT`. LLVM must not reorder this: it would undo the rounding."""
+    """n of ``shifted``, which is n + `SHIFT`."""
     return shifted - SHIFT
 
 
@@ -55,7 +61,7 @@ def exp_float32(x):
     """
     t = select(x < EXP_LOW, EXP_LOW, x)
     t = select(t > EXP_HIGH, EXP_HIGH, t)
-    shifted = multiply_add(t, LOG2_E, -HALF) + SHIFT
+    shifted = shift(multiply_add(t, LOG2_E, -HALF))
     n = unshifted(shifted)
     r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, t))
     p = multiply_add(multiply_add(EXP_1, r, EXP_2), r, EXP_3)
@@ -115,19 +121,9 @@ def expm1_near_zero(r):
     return multiply_add(r * r, q, r)
 
 
-SIGMOID_LOW, SIGMOID_HIGH = f4(-87.3365), f4(18.0)
-
-
 def sigmoid_float32(x):
-    """1 / (1 + exp(-x)), exp(-x) = 2**n * exp(r); 1 from `SIGMOID_HIGH` on, 0 where it would be subnormal."""
-    t = select(x < SIGMOID_LOW, SIGMOID_LOW, x)
-    t = select(t > SIGMOID_HIGH, SIGMOID_HIGH, t)
-    shifted = multiply_add(t, -LOG2_E, SHIFT)
-    n = unshifted(shifted)
-    r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, -t))
-    power = power_of_two(shifted)
-    y = ONE / multiply_add(power, expm1_near_zero(r), power + ONE)
-    return select(x < SIGMOID_LOW, ZERO, y)
+    """1 / (1 + exp(-x)), 0 where the exponential is infinite."""
+    return ONE / (ONE + exp(-x))
 
 
 TANH_HIGH = f4(10.0)
@@ -213,10 +209,10 @@ def erf(x: float) -> float:
     return math.erf(x)
 
 
-LARGEST_ERROR = {"exp": 0.8, "log": 1.1, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.5, "erf": 0.9}
+LARGEST_ERROR = {"exp": 1.0, "log": 1.2, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.5, "erf": 0.9}
 """Bounds of the relative errors in float32, in units of its eps, over all 2**32 values: ``make exhaustive``.
 
-Without fused multiply-adds they may be larger by a tenth. Results below `FLUSHED` may be 0.
+They hold without fused multiply-adds too, where exp is off by 0.92 instead of 0.76. Results below `FLUSHED` may be 0.
 """
 
 FLUSHED = 1.1756e-38

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from benchmarks import alone, machine
-from benchmarks.estimate import Estimate, Known, clock, estimate
+from benchmarks.estimate import Known, clock, estimate
 from benchmarks.peers import Peer
 from benchmarks.processes import Worker, busy_neighbour
 from benchmarks.results import Measurement, Results, compare_results, measurement_of, on_threads
@@ -29,7 +29,10 @@ def run(
     say: Progress,
     earlier: Known | None = None,
 ) -> Results:
-    """Run everything; what cannot run here is a measurement that says why. ``earlier``: what the time left is estimated from."""
+    """Run everything; what cannot run here is a measurement that says why. Ctrl-C ends a run, which keeps what it has.
+
+    ``earlier``: what the time left is estimated from.
+    """
     most = max(threads)
     missing = {peer.name: why for peer in peers if (why := peer.missing()) is not None}
     plan = [
@@ -42,21 +45,28 @@ def run(
     time_left = estimate(chosen, settings, earlier or {})
     taking_part = {peer.name for step in plan for peer in step.peers} - missing.keys()
     say(f"{len(plan)} rows, {len(taking_part)} peers: about {clock(time_left.total)}")
-    found = []
-    for count, steps in groupby(plan, key=lambda step: step.threads):
-        found += _run_with(list(steps), [peer for peer in peers if peer.name not in missing], count, settings, time_left, say)
-    absent = [
-        Measurement(step.row.key, peer.name, step.threads, "missing", missing[peer.name])
-        for step in plan
-        for peer in step.peers
-        if peer.name in missing
-    ]
+    found: list[Measurement] = []
+
+    def record(step: Step, measured: list[Measurement], seconds: float) -> None:
+        found.extend(measured)
+        found.extend(
+            Measurement(step.row.key, p.name, step.threads, "missing", missing[p.name]) for p in step.peers if p.name in missing
+        )
+        time_left.spent.append(seconds)
+        title = f"{on_threads(step.threads)}  {len(time_left.spent):3}/{len(plan)}  {step.row.key}"
+        say(f"{title:62} {seconds:6.1f} s  {clock(time_left.left()) + ' left':>12}  {_line(measured)}")
+
+    try:
+        for count, steps in groupby(plan, key=lambda step: step.threads):
+            _run_with(list(steps), [peer for peer in peers if peer.name not in missing], count, settings, record)
+    except KeyboardInterrupt:
+        say("stopped; the rows so far are kept")
     return Results(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         machine=describe(),
         settings={**vars(settings), "threads": sorted(set(threads))},
         peers={peer.name: {"group": peer.group, "version": machine.version(peer), "note": peer.note} for peer in peers},
-        measurements=found + absent,
+        measurements=found,
     )
 
 
@@ -69,24 +79,20 @@ class Step:
     peers: list[Peer]
 
 
-def _run_with(
-    steps: Sequence[Step], peers: Sequence[Peer], threads: int, settings: Settings, time_left: Estimate, say: Progress
-) -> list[Measurement]:
+Record = Callable[[Step, list[Measurement], float], None]
+"""Takes a row's measurements, and the seconds that they took."""
+
+
+def _run_with(steps: Sequence[Step], peers: Sequence[Peer], threads: int, settings: Settings, record: Record) -> None:
     workers = {peer.name: Worker(peer, threads) for peer in peers}
-    found: list[Measurement] = []
     try:
-        for number, step in enumerate(steps, start=1):
+        for step in steps:
             start = time.monotonic()
             measured = _run_row(step.row, [workers[peer.name] for peer in step.peers if peer.name in workers], settings)
-            found += measured
-            time_left.spent.append(time.monotonic() - start)
-            title = f"{on_threads(threads)}  {number:3}/{len(steps)}  {step.row.key}"
-            left = f"{clock(time_left.left())} left"
-            say(f"{title:62} {time_left.spent[-1]:6.1f} s  {left:>12}  {_line(measured)}")
+            record(step, measured, time.monotonic() - start)
     finally:
         for worker in workers.values():
             worker.stop()
-    return found
 
 
 def _run_row(row: Workload, workers: Sequence[Worker], settings: Settings) -> list[Measurement]:

@@ -182,6 +182,18 @@ class TestRunner:
         results.save(tmp_path / "a.json")
         assert load(tmp_path / "a.json") == results
 
+    def test_ctrl_c_keeps_what_was_measured(self, peers: list[Peer]) -> None:
+        lines: list[str] = []
+
+        def say(line: str) -> None:
+            lines.append(line)
+            if TINY in line:
+                raise KeyboardInterrupt
+
+        results = runner.run(select(f"{TINY},W8-import"), peers, [1], FEW, say)
+        assert [row.key for row in results.workloads] == [TINY]
+        assert lines[-1] == "stopped; the rows so far are kept"
+
     def test_a_worker_that_ends_is_a_failure(self) -> None:
         lost = Worker(fake(), 1)  # the child knows no peer of this name
         try:

@@ -72,6 +72,8 @@ def measure(chosen: argparse.Namespace) -> int:
     start = time.monotonic()
     settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER)
     results = runner.run(workloads, peers, threads, settings, lambda line: print(line, flush=True), earlier)
+    if not results.measurements:
+        return 1
     print(f"\n{estimate.clock(time.monotonic() - start)}\n\n{tables.summary(results)}\n")
     return write(results, chosen.output or FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{machine.slug()}")
 

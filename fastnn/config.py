@@ -120,12 +120,13 @@ def set_device(name: str | None) -> None:
     Parameters
     ----------
     name
-        ``"cpu"``, or ``"reference"`` for plain NumPy in float64; None goes back to ``FASTNN_DEVICE`` or ``"cpu"``.
+        ``"cpu"``, ``"cuda"`` for an NVIDIA GPU, or ``"reference"`` for plain NumPy in float64; None goes back to
+        ``FASTNN_DEVICE`` or ``"cpu"``.
 
     Raises
     ------
     TypeError
-        If ``name`` is not a string. An unknown device is refused by ``compile``.
+        If ``name`` is not a string. An unknown device, or one that this machine lacks, is refused by ``compile``.
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(f"device name must be a string such as 'cpu', or None, got {name!r}")

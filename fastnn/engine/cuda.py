@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import CONTROL_WORDS, STATUS, STATUS_OK, STEP
+from fastnn_kernels.units import unit_name
 
 from fastnn.engine.base import Progress, Stop
 from fastnn.engine.device_memory import DeviceMemory

@@ -53,7 +53,7 @@ class Trainer(OneBatch):
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for Keras, without effect: everything is compiled once, and no step returns to Python.
         device : str, optional
-            ``"cpu"``, or ``"reference"``: plain NumPy in float64. By default `fastnn.config.device`.
+            ``"cpu"``, ``"cuda"`` (an NVIDIA GPU), or ``"reference"``: plain NumPy in float64. By default `fastnn.config.device`.
 
         Raises
         ------
@@ -61,6 +61,8 @@ class Trainer(OneBatch):
             For an unknown name or device, or metrics that are no list.
         TypeError
             For a keyword that is none of these, or a loss or metric of a class of your own.
+        RuntimeError
+            For a device that this machine lacks, saying what is missing.
 
         Examples
         --------

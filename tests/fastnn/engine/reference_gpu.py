@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.cpu.adapters import split_unit
 from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.cuda.adapters import parameters
 from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS
 from fastnn_kernels.reference.kernels import KERNELS
+from fastnn_kernels.units import split_unit
 
 
 class Stream(simulated.Stream):

@@ -103,7 +103,10 @@ def test_predictions_fetch_the_rows_that_were_written(log):
     model = classifier("cuda")
     model.predict(X, batch_size=4, verbose=0)
     sizes = [int(entry.split()[1]) for entry in log if entry.startswith("download")]
-    assert sizes == [96, 4 * 12, 96, 16 * 12, 96, 12]  # control, and the rows of three float32 that the run before it wrote
+    control, outputs = sizes[::2], sizes[1::2]  # of each run, of which there are as many as time allows
+    assert set(control) == {96}
+    assert sum(outputs) == 21 * 12
+    assert outputs[-1] == 12
 
 
 def test_a_loss_that_is_not_finite_is_told_and_training_goes_on(log):

@@ -10,7 +10,7 @@ from fastnn_kernels.cpu.losses import clear_row, fill_factors, row_factor, skip_
 from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import span
-from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, per_part, quotient, scale_row
+from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, largest_ahead, per_part, quotient, scale_row
 from fastnn_kernels.cpu.vector_math import exp, log, log1p, sigmoid
 
 
@@ -27,12 +27,15 @@ def softmax_cross_entropy(logits, labels, weight, scale, loss, dlogits, ignore_c
             softmax_cross_entropy_columns(x, t, classes, m, rows, weight, scale, loss, dlogits, accumulate)
         return
     x, gradient, scales, writes = flat(logits), flat(dlogits), per_part(logits), written(dlogits, accumulate)
+    largest = largest_ahead(x, start, stop, classes)
     for m in range(start, stop):
         label, row = labels[m], np.uint64(m * classes)
         if label < 0 or label >= classes or label == ignore_class:
             skip_row(loss, dlogits, accumulate, m)
+            largest = largest_ahead(x, m + 1, stop, classes)
             continue
-        shift, total = exp_row(x, gradient, row, classes, scales, writes)
+        shift, total = exp_row(x, gradient, row, classes, largest, scales, writes)
+        largest = largest_ahead(x, m + 1, stop, classes)
         loss[m] = minus_log_probability(logits[m, label], shift, log(total))
         if dlogits.size != 0:
             factor = row_factor(loss, weight, scale, m)
@@ -135,9 +138,11 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
             softmax_cross_entropy_columns(x, t, classes, m, rows, weight, scale, loss, dlogits, accumulate)
         return
     x, gradient, scales, writes = flat(logits), flat(dlogits), per_part(logits), written(dlogits, accumulate)
+    largest = largest_ahead(x, start, stop, classes)
     for m in range(start, stop):
         row = np.uint64(m * classes)
-        shift, total = exp_row(x, gradient, row, classes, scales, writes)
+        shift, total = exp_row(x, gradient, row, classes, largest, scales, writes)
+        largest = largest_ahead(x, m + 1, stop, classes)
         log_total = log(total)
         value, target_sum = zero, zero
         for c in range(classes):

@@ -23,7 +23,7 @@ from fastnn_kernels.cpu.vector_math import exp
 PART, MOST_PARTS = 1024, 128
 """Elements of a part: 4 KiB of float32; the parts of a longer row than `MOST_PARTS` have more."""
 
-AHEAD = np.uint64(1024)
+AHEAD = np.uint64(1536)
 """How far ahead elements are asked for: the processor by itself stops fetching where a part is read a second time."""
 
 NOTHING, EXP, SHIFTED = range(3)
@@ -109,17 +109,29 @@ def exp_part(x, out, start, stop, shift, writes):
 
 
 @kernel
-def exp_row(x, out, row, columns, scales, writes):
-    """The row's largest element, the shift, and the sum of exp(x - shift); NaN makes the sum NaN.
+def largest_ahead(x, m, stop, columns):
+    """What `exp_row` is to be told of row m, found while the row before it is being finished; 0 where m is no row."""
+    if m >= stop:
+        return x.dtype.type(0)
+    row = np.uint64(m * columns)
+    return largest_of(x, row, part_of(row, columns, parts_of(columns), 0)[1])
+
+
+@kernel
+def exp_row(x, out, row, columns, largest, scales, writes):
+    """The row's largest element, the shift, and the sum of exp(x - shift); NaN makes the sum NaN. ``largest``: of the first part.
 
     ``writes`` EXP: exp(x - shift) is part p of out times scales[p]. SHIFTED: x - shift is part p of out plus scales[p].
     """
     parts, sums, zero = parts_of(columns), per_part(x), x.dtype.type(0)
     for p in range(parts):
         start, stop = part_of(row, columns, parts, p)
-        scales[p] = largest_of(x, start, stop)
+        scales[p] = largest_of(x, start, stop) if p > 0 else largest
         sums[p] = exp_part(x, out, start, stop, scales[p], writes)
     shift, total = scales[0], zero
+    if parts == 1:
+        scales[0] = x.dtype.type(writes == EXP)
+        return shift, sums[0]
     for p in range(1, parts):
         shift = larger(shift, scales[p])
     for p in range(parts):

@@ -9,7 +9,7 @@ from fastnn_kernels.cpu.floats import maximum
 from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
-from fastnn_kernels.cpu.rows import EXP, SHIFTED, exp_row, part_of, parts_of, per_part, quotient, scale_row
+from fastnn_kernels.cpu.rows import EXP, SHIFTED, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
 from fastnn_kernels.cpu.vector_math import exp, log
 
 
@@ -26,9 +26,11 @@ def softmax(x, out, worker, workers):
             store_columns(block, rows, out, m, 0)
         return
     logits, y, scales = flat(x), flat(out), per_part(x)
+    largest = largest_ahead(logits, start, stop, classes)
     for m in range(start, stop):
         row = np.uint64(m * classes)
-        _, total = exp_row(logits, y, row, classes, scales, EXP)
+        _, total = exp_row(logits, y, row, classes, largest, scales, EXP)
+        largest = largest_ahead(logits, m + 1, stop, classes)
         scale_row(y, row, classes, scales, quotient(one, total))
 
 
@@ -88,9 +90,11 @@ def log_softmax(x, out, worker, workers):
             store_columns(block, rows, out, m, 0)
         return
     logits, y, scales, parts = flat(x), flat(out), per_part(x), parts_of(classes)
+    largest = largest_ahead(logits, start, stop, classes)
     for m in range(start, stop):
         row = np.uint64(m * classes)
-        _, total = exp_row(logits, y, row, classes, scales, SHIFTED)
+        _, total = exp_row(logits, y, row, classes, largest, scales, SHIFTED)
+        largest = largest_ahead(logits, m + 1, stop, classes)
         log_total = log(total)
         for p in range(parts):
             first, last = part_of(row, classes, parts, p)

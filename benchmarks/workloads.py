@@ -23,14 +23,17 @@ FAST = ("fastnn", "jax scan", "plain C", "numpy")
 ONE_A_LIBRARY = ("fastnn", "numpy", "jax scan", "torch eager", "keras jax spe", "keras tensorflow spe", "sklearn")
 """The fastest way of using each library, for what takes long."""
 
+NO_VARIANTS = (*ONE_A_LIBRARY, "plain C", "jax jit")
+"""Not Keras's defaults nor ``torch.compile``, which W1 and W3's wide model show."""
+
 TRAINING = (
     W1,
     Workload("W1", "blobs-100", "W1, 100 epochs (subnormal moments)", replace(BLOBS, epochs=100), peers=FAST, repeats=5),
     Workload("W1", "blobs-200", "W1, 200 epochs (subnormal moments)", replace(BLOBS, epochs=200), peers=FAST, repeats=5),
-    Workload("W2", "auto-mpg", "9-64-64-1 regression, RMSprop, N 314, batch 32, 100 epochs", AUTO_MPG, repeats=9),
+    Workload("W2", "auto-mpg", "9-64-64-1 regression, RMSprop, N 314, batch 32, 100 epochs", AUTO_MPG, NO_VARIANTS, repeats=9),
     Workload("W3", "mnist-512", "784-512-512-10 softmax, Adam, N 60,000, batch 128, 1 epoch", MNIST, repeats=5),
-    Workload("W3", "mnist-128", "784-128-10 softmax, Adam, N 60,000, batch 32, 1 epoch", MNIST_SMALL, repeats=5),
-    Workload("W4", "iris", "4-6-6-3 softmax, SGD, N 150, batch 5, 100 epochs", IRIS, repeats=9),
+    Workload("W3", "mnist-128", "784-128-10 softmax, Adam, N 60,000, batch 32, 1 epoch", MNIST_SMALL, NO_VARIANTS, repeats=5),
+    Workload("W4", "iris", "4-6-6-3 softmax, SGD, N 150, batch 5, 100 epochs", IRIS, NO_VARIANTS, repeats=9),
     Workload("W5", "wide", "4096-4096-4096-1000 softmax, Adam, batch 256, 10 steps", WIDE, peers=ONE_A_LIBRARY, repeats=3),
 )
 

@@ -24,7 +24,7 @@ from fastnn.bench.specs import KernelSpec, QualitySpec, SweepSpec, make_data
 from fastnn.bench.timing import Task
 
 FEW = Settings(seconds=0.0, short_seconds=0.0, least=2, most=2)
-TINY = "W4-iris"
+TINY = "W1-blobs"
 
 
 def fake(**functions: Any) -> Peer:
@@ -81,7 +81,7 @@ class TestWorker:
         prepared, timed, released, late = ask(
             fake(train=train), prepare(TINY), {"do": "time", "samples": 2}, {"do": "release"}, {"do": "time", "samples": 1}
         )
-        assert calls == ["150 samples, 1 thread", *["reset", "run"] * 3]
+        assert calls == ["5000 samples, 1 thread", *["reset", "run"] * 3]
         assert {name: prepared[name] for name in ("status", "calls", "units", "result")} == {
             "status": "ok",
             "calls": 1,

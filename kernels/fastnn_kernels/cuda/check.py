@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from fastnn_kernels.system import usable_cores
-from fastnn_kernels.units import unit_name
+from fastnn_kernels.units import INTERPRETER, unit_name
 
 CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
 """Turing (T4), Ampere (A100, RTX 30), Ada, Hopper, Blackwell (B200, RTX 50)."""
@@ -25,7 +25,9 @@ def units() -> list[str]:
     """Every unit that there is a kernel for."""
     from fastnn_kernels.cuda.kernels import KERNELS
 
-    return list(dict.fromkeys(unit_name(op, dtype) for op in KERNELS for dtype in ("float32", "float64")))
+    dtypes = ("float32", "float64")
+    instructions = dict.fromkeys(unit_name(op, dtype) for op in KERNELS for dtype in dtypes)
+    return [*(f"{INTERPRETER}-{dtype}" for dtype in dtypes), *instructions]  # the longest first
 
 
 def check_unit(unit: str) -> list[str]:
@@ -41,7 +43,7 @@ def check_unit(unit: str) -> list[str]:
             lines.append(f"BAD {name}: {type(error).__name__}: {error}")
             continue
         trouble = ", ".join(dict.fromkeys(match[0] for match in LOCAL.finditer(log)))
-        lines.append(f"{'BAD' if trouble else 'ok '} {name}: {REGISTERS.search(log)[1]} registers, {len(code)} bytes {trouble}")
+        lines.append(f"{'BAD' if trouble else 'ok '} {name}: {REGISTERS.findall(log)[0]} registers, {len(code)} bytes {trouble}")
     return lines
 
 

@@ -6,9 +6,10 @@ one worker; the block meets after each. Block b of a launch runs the b-th table,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fastnn_kernels.instructions import DTYPES, FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS, Instruction
+from fastnn_kernels.operands import attribute_word
 
 NUMBERS = {op: number for number, op in enumerate(INSTRUCTIONS)}
 """Word 0 of a row."""
@@ -45,23 +46,27 @@ _TAIL = f"""
 """
 
 
-def interpreter_source(ops: Iterable[str], dtype: str) -> str:
-    """The entry as Python source; it calls ``kernel_<op>`` of each of ``ops``, each from a function of its own.
+def row_words(op: str, arguments: Sequence[float]) -> list[int]:
+    """The row that does what a launch of ``op`` with ``arguments`` does, as `adapters.parameters` orders them."""
+    instruction = INSTRUCTIONS[op]
+    plain = len(arguments) - len(instruction.attributes)
+    attributes = zip(instruction.attributes, arguments[plain:], strict=True)
+    words = [attribute_word(kind, value) for (_, kind), value in attributes]
+    return [NUMBERS[op], FLAG_STATUS * instruction.may_stop, *map(int, arguments[1:plain]), *words]
 
-    In one function, all kernels inlined, LLVM needs minutes; and the registers of the largest would be those of all.
-    """
-    lines, chain, keyword = [], [_HEAD.strip()], "if"
+
+def interpreter_source(ops: Iterable[str], dtype: str) -> str:
+    """The entry as Python source; it calls ``kernel_<op>`` of each of ``ops``."""
+    lines, keyword = [_HEAD.strip()], "if"
     for op in ops:
         call = f"kernel_{op}({', '.join(_arguments(INSTRUCTIONS[op], dtype))})"
-        lines += ["@separate_function", f"def row_{op}(words):", f"    {call}", "", ""]
-        chain += [f"        {keyword} number == {NUMBERS[op]}:", f"            row_{op}(words)"]
+        lines += [f"        {keyword} number == {NUMBERS[op]}:", f"            {call}"]
         keyword = "elif"
-    lines += chain
     return "\n".join(lines) + _TAIL.format(control=_control_byte())
 
 
 def _word(place: int) -> str:
-    return f"load_int(words + uint64({8 * place}))"
+    return f"load_word(words + uint64({8 * place}))"
 
 
 def _arguments(instruction: Instruction, dtype: str) -> list[str]:

@@ -116,13 +116,17 @@ def cubins(units: Iterable[str], capability: Capability, progress: Progress | No
 def _digests(units: Iterable[str], suffix: str, folder: Path | None) -> dict[str, str]:
     """The digest of every unit; an interpreter depends on all kernels of its dtype."""
     surroundings = [*_versions(), str(THREADS), suffix]
+    intrinsics = CUDA.read_sources()[CUDA.names]
     parts = {unit: [unit] for unit in units}
     for unit, reached in parts.items():
         op, dtype = split_unit(unit)
         if op == INTERPRETER:
             reached[:] = [INTERPRETER, *dict.fromkeys(unit_name(kernel, dtype) for kernel in INSTRUCTIONS)]
     known = digests.unit_digests(CUDA, {part for reached in parts.values() for part in reached}, surroundings, folder)
-    return {unit: digests.digest_of(unit, *(known[part] for part in reached)) for unit, reached in parts.items()}
+    return {
+        unit: digests.digest_of(*(known[part] for part in reached), intrinsics if len(reached) > 1 else "")
+        for unit, reached in parts.items()
+    }
 
 
 def _compile(unit: str, capability: Capability) -> bytes:

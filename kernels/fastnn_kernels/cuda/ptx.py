@@ -31,11 +31,6 @@ def device_function(function: Callable[..., Any]) -> Any:
     return cuda.jit(device=True, forceinline=True)(function)
 
 
-def separate_function(function: Callable[..., Any]) -> Any:
-    """A device function that is called, not inlined, where it is large."""
-    return cuda.jit(device=True)(function)
-
-
 @device_function
 def thread():
     return types.uint32(cuda.threadIdx.x)
@@ -120,6 +115,18 @@ def _loader(numba_type: Any, ir_type: Any) -> Any:
 
 load_int = _loader(types.int64, I64)
 load_float = _loader(types.float64, F64)
+
+
+@intrinsic
+def load_word(typingctx: Any, address: Any) -> Any:
+    """`load_int` that LLVM does not look into: libNVVM 13.0 never ends where a kernel's attribute, such as relu_backward's
+    ``accumulate``, is an ordinary load.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _inline(builder, I64, "ld.global.u64 $0, [$1];", "=l,l,~{memory}", args)
+
+    return types.int64(types.uint64), codegen
 
 
 @intrinsic

@@ -20,9 +20,6 @@ def device_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-separate_function = device_function
-
-
 def thread() -> int:
     return local.thread
 
@@ -94,6 +91,9 @@ array_uint8 = _array_maker("uint8")
 
 def load_int(address: int) -> int:
     return ctypes.c_int64.from_address(int(address)).value
+
+
+load_word = load_int
 
 
 def store_int(address: int, value: int) -> None:

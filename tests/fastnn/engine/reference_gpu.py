@@ -20,7 +20,8 @@ class Stream(simulated.Stream):
 
     def launch(self, entry: simulated.Entry, blocks: int, arguments: Any) -> None:
         assert blocks >= 1
-        assert len(arguments) == len(entry.parameters)
+        kinds = [float if kind == "float64" else int for kind in entry.parameters.values()]
+        assert [type(value) for value in arguments] == kinds  # a driver takes their bits as they are
         LOG.append(entry.unit)
         entry.function(*arguments)
 

@@ -37,7 +37,9 @@ def entry({", ".join(PARAMETERS)}):
 _TAIL = f"""
         sync()
         if load_int(words + uint64({8 * ROW_FLAGS})) & {FLAG_STATUS}:
-            if load_int(uint64(load_int(words + uint64({{control}}))) + uint64({8 * STATUS})) != 0:
+            status = load_int(uint64(load_int(words + uint64({{control}}))) + uint64({8 * STATUS}))
+            sync()
+            if status != 0:
                 break
         position += 1
         row = row + 1 if row + 1 < rows else 0

@@ -23,11 +23,14 @@ def factors(rows: int, terms: int, columns: int, dtype: str) -> tuple[NDArray, N
     return a, b, bias
 
 
-def product(a: NDArray, b: NDArray, bias: NDArray, activation: int = 0, slope: float = 0.0, *, workers: int = 1) -> NDArray:
-    """``activation(a @ b + bias)``; scratch and out are full of NaN."""
+def product(
+    a: NDArray, b: NDArray, bias: NDArray, activation: int = 0, slope: float = 0.0, *, transpose_b: bool = False, workers: int = 1
+) -> NDArray:
+    """``activation(a @ b + bias)``, b stored transposed or not; scratch and out are full of NaN."""
     scratch, out = np.full(SCRATCH_ELEMENTS * workers, np.nan, a.dtype), np.full((len(a), b.shape[1]), np.nan, a.dtype)
+    stored = np.ascontiguousarray(b.T) if transpose_b else b
     for worker in range(workers):
-        gemm.matmul(a, b, bias, scratch, out, 0, 0, activation, slope, 0, worker, workers)
+        gemm.matmul(a, stored, bias, scratch, out, 0, transpose_b, activation, slope, 0, worker, workers)
     return out
 
 
@@ -39,29 +42,30 @@ def columns_of(dtype: str) -> int:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("terms", TERMS)
-@pytest.mark.parametrize("rows", [1, 2])
-def test_a_row_has_the_bits_it_has_among_others(rows: int, terms: int, dtype: str) -> None:
+@pytest.mark.parametrize(("rows", "transpose_b"), [(1, False), (2, False), (1, True)])
+def test_a_row_has_the_bits_it_has_among_others(rows: int, transpose_b: bool, terms: int, dtype: str) -> None:
     a, b, bias = factors(11, terms, columns_of(dtype), dtype)
     for activation, slope in ((0, 0.0), (RELU, 0.0), (RELU, 0.25), (TANH, 0.0)):
         whole = product(a, b, bias, activation, slope)
-        few = product(a[3 : 3 + rows], b, bias, activation, slope)
+        few = product(a[3 : 3 + rows], b, bias, activation, slope, transpose_b=transpose_b)
         np.testing.assert_array_equal(few, whole[3 : 3 + rows])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 2])
-def test_the_bits_do_not_depend_on_the_workers(rows: int, dtype: str) -> None:
+@pytest.mark.parametrize(("rows", "transpose_b"), [(1, False), (2, False), (1, True)])
+def test_the_bits_do_not_depend_on_the_workers(rows: int, transpose_b: bool, dtype: str) -> None:
     a, b, bias = factors(rows, 784, 3 * columns_of(dtype), dtype)
-    alone = product(a, b, bias, RELU).tobytes()
-    assert [product(a, b, bias, RELU, workers=workers).tobytes() for workers in (2, 3, 7)] == [alone] * 3
+    results = [product(a, b, bias, RELU, transpose_b=transpose_b, workers=workers).tobytes() for workers in (1, 2, 3, 7)]
+    assert results[1:] == results[:1] * 3
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_whole_numbers_are_exact_and_are_added_to_what_is_there(dtype: str) -> None:
     a, b, _ = factors(1, 1100, columns_of(dtype), dtype)
     a, b, out = np.rint(4 * a), np.rint(4 * b), np.ones((1, b.shape[1]), dtype)
-    gemm.matmul(a, b, np.zeros(0, dtype), np.full(SCRATCH_ELEMENTS, np.nan, dtype), out, 0, 0, 0, 0.0, 1, 0, 1)
-    np.testing.assert_array_equal(out, a @ b + 1)
+    for added, (stored, transpose_b) in enumerate(((b, 0), (np.ascontiguousarray(b.T), 1)), start=1):
+        gemm.matmul(a, stored, np.zeros(0, dtype), np.full(SCRATCH_ELEMENTS, np.nan, dtype), out, 0, transpose_b, 0, 0.0, 1, 0, 1)
+        np.testing.assert_array_equal(out, added * (a @ b) + 1)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

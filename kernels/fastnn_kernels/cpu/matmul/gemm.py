@@ -44,7 +44,10 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
     b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
     slope, part, done = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop), column_start
     if m <= FEW_ROWS:
-        done = few_rows(flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part, bias, flags, slope)
+        done = few_rows(
+            flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part,
+            bias, flags, slope, scratch, worker * (scratch.size // workers),
+        )  # fmt: skip
     blocks(
         flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, done, column_stop),
         bias, flags, slope, scratch, worker * (scratch.size // workers),

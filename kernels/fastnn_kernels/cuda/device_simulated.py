@@ -78,10 +78,12 @@ class Stream:
 
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""
-        for kind, value in zip(entry.parameters.values(), arguments, strict=True):
+        kinds = entry.parameters.values()
+        values = [float(value) if kind == "float64" else int(value) for kind, value in zip(kinds, arguments, strict=True)]
+        for kind, value in zip(kinds, values, strict=True):
             if kind == "uint64" and value:
                 _check(int(value), 1)
-        run_blocks(entry.function, blocks, ptx_simulated.THREADS, tuple(arguments))
+        run_blocks(entry.function, blocks, ptx_simulated.THREADS, tuple(values))
 
     def capture(self, launches: Iterable[Launch]) -> Graph:
         """Launches to repeat."""

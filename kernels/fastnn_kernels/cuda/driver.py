@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -113,7 +113,13 @@ class Entry:
 
 
 Launch = tuple[Entry, int, Sequence[float]]
-"""An entry, its number of blocks and its arguments: Python's int for addresses, sizes and int64, float for float64."""
+"""An entry, its number of blocks and its arguments."""
+
+
+def _arguments(entry: Entry, values: Sequence[float]) -> Iterator[float]:
+    """What cuda.core takes for an int64, a uint64 or a float64 by its type in Python."""
+    for kind, value in zip(entry.parameters.values(), values, strict=True):
+        yield float(value) if kind == "float64" else int(value)
 
 
 @cache
@@ -142,7 +148,7 @@ class Stream:
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""
         use()
-        launch(self._stream, _configuration(blocks), entry.kernel, *arguments)
+        launch(self._stream, _configuration(blocks), entry.kernel, *_arguments(entry, arguments))
 
     def capture(self, launches: Iterable[Launch]) -> Graph:
         """Launches as one graph, to repeat."""
@@ -150,7 +156,7 @@ class Stream:
         builder = self._stream.create_graph_builder().begin_building()
         try:
             for entry, blocks, arguments in launches:
-                launch(builder, _configuration(blocks), entry.kernel, *arguments)
+                launch(builder, _configuration(blocks), entry.kernel, *_arguments(entry, arguments))
         finally:
             builder.end_building()
         graph = builder.complete()

@@ -77,7 +77,7 @@ def _arguments(instruction: Instruction, dtype: str) -> list[str]:
     sizes = {letter: _word(place) for place, letter in enumerate(instruction.dimensions, start=first_size)}
     arguments = []
     for place, spec in enumerate(instruction.operands, start=ROW_OPERANDS):
-        shape = [sizes.get(size, str(size)) for size in spec.shape]
+        shape = [sizes[size] if isinstance(size, str) else str(size) for size in spec.shape]
         if spec.optional:
             shape[0] = f"({shape[0]} if {_word(place)} != 0 else 0)"
         arguments.append(

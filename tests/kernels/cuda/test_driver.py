@@ -90,7 +90,8 @@ def test_kernels_run_as_launched_and_as_a_graph(driver, monkeypatch):
     monkeypatch.setattr(
         driver, "launch", lambda queue, shape, kernel, *arguments: done.append((queue is builder, shape.grid, arguments))
     )
-    stream, entry = driver.Stream(), driver.Entry("relu-float32", {}, None)
+    stream, entry = driver.Stream(), driver.Entry("an entry", {"address": "uint64", "rate": "float64"}, None)
     stream.launch(entry, 3, (1, 2.5))
-    stream.capture([(entry, 2, (7,))]).launch(times=2)
-    assert done == [(False, (3, 1, 1), (1, 2.5)), (True, (2, 1, 1), (7,)), "end", "upload", "graph", "graph"]
+    stream.capture([(entry, 2, (np.int64(7), 0))]).launch(times=2)
+    assert done == [(False, (3, 1, 1), (1, 2.5)), (True, (2, 1, 1), (7, 0.0)), "end", "upload", "graph", "graph"]
+    assert [type(argument) for argument in done[1][2]] == [int, float]  # by their types cuda.core knows the kernel's

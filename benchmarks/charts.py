@@ -78,12 +78,8 @@ def ratios(results: Results) -> Figure | None:
     columns = min(3, len(panels))
     lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [max(len(others) for _, _, others in line) + 2.4 for line in lines]
-    drawn = new_figure(
-        4.6 * columns,
-        0.23 * sum(heights) + 0.6,
-        f"Time, as a multiple of fastnn's ({on_threads(threads)})",
-        results,
-    )
+    title = f"Time, as a multiple of fastnn's ({on_threads(threads)})"
+    drawn = new_figure(4.6 * columns, 0.23 * sum(heights) + 0.6, title, results)
     grid = drawn.subplots(len(lines), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, panel in zip(grid.flat, panels, strict=False):
         _ratio_panel(axes, results, *panel)

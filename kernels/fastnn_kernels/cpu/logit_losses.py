@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
-from fastnn_kernels.cpu.floats import maximum, multiply_add
-from fastnn_kernels.cpu.losses import clear_row, fill_factors, row_factor, skip_row
+from fastnn_kernels.cpu.floats import maximum, multiply_add, select
+from fastnn_kernels.cpu.losses import fill_factors, row_factor, skip_row
 from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import span
-from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, largest_ahead, per_part, quotient, scale_row
-from fastnn_kernels.cpu.vector_math import exp, log, log1p, sigmoid
+from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
+from fastnn_kernels.cpu.vector_math import exp, log, log1p
 
 
 @kernel
@@ -126,7 +126,7 @@ def minus_log_probability(x, shift, log_total):
 @kernel
 def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
     dtype = logits.dtype.type
-    classes, zero = logits.shape[1], dtype(0)
+    classes, zero, one = logits.shape[1], dtype(0), dtype(1)
     keep, spread = dtype(1.0 - label_smoothing), dtype(label_smoothing / classes)
     start, stop = span(logits.shape[0], LANES, worker, workers)
     if logits.shape[1] <= NARROW:
@@ -138,7 +138,7 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
             softmax_cross_entropy_columns(x, t, classes, m, rows, weight, scale, loss, dlogits, accumulate)
         return
     x, gradient, scales, writes = flat(logits), flat(dlogits), per_part(logits), written(dlogits, accumulate)
-    largest = largest_ahead(x, start, stop, classes)
+    truth, parts, largest = flat(target), parts_of(classes), largest_ahead(x, start, stop, classes)
     for m in range(start, stop):
         row = np.uint64(m * classes)
         shift, total = exp_row(x, gradient, row, classes, largest, scales, writes)
@@ -152,12 +152,14 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
         loss[m] = value
         if dlogits.size != 0:
             factor = row_factor(loss, weight, scale, m)
+            of_exp = factor * quotient(target_sum, total)
             if accumulate:
-                add_softmax(x, gradient, row, classes, shift, factor * quotient(target_sum, total))
-            else:
-                scale_row(gradient, row, classes, scales, factor * quotient(target_sum, total))
-            for c in range(classes):
-                dlogits[m, c] -= factor * (target[m, c] * keep + spread)
+                add_softmax(x, gradient, row, classes, shift, of_exp)
+            for p in range(parts):
+                first, last = part_of(row, classes, parts, p)
+                of_part = one if accumulate else of_exp * scales[p]
+                for i in range(first, last):
+                    gradient[i] = gradient[i] * of_part - factor * (truth[i] * keep + spread)
 
 
 @kernel
@@ -175,18 +177,29 @@ def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_sm
             sigmoid_cross_entropy_columns(x, t, logits.shape[1], m, rows, weight, scale, loss, dlogits, accumulate)
         return
     for m in range(np.uint64(start), np.uint64(stop)):
-        value = zero
+        value, factor = zero, row_factor(loss, weight, scale, m) / classes
         for c in range(logits.shape[1]):
             x, t = logits[m, c], target[m, c] * keep + spread
-            positive = max(zero, x)
-            value += multiply_add(-x, t, positive) + log1p(exp(-abs(x)))
+            e = exp(-abs(x))
+            value += cross_entropy_of(x, t, e)
+            if dlogits.size != 0:
+                old = select(accumulate != 0, dlogits[m, c], zero)
+                dlogits[m, c] = old + factor * (sigmoid_of(x, e) - t)
         loss[m] = value / classes
-        if dlogits.size != 0:
-            clear_row(dlogits, accumulate, m)
-            factor = row_factor(loss, weight, scale, m) / classes
-            for c in range(logits.shape[1]):
-                gradient = factor * (sigmoid(logits[m, c]) - (target[m, c] * keep + spread))
-                dlogits[m, c] += gradient
+
+
+@kernel
+def cross_entropy_of(x, t, e):
+    """max(x, 0) - x * t + log(1 + exp(-|x|)), e being that exponential."""
+    zero = type(x)(0)
+    return multiply_add(-x, t, select(x <= zero, zero, x)) + log1p(e)
+
+
+@kernel
+def sigmoid_of(x, e):
+    """1 / (1 + exp(-x)), e being exp(-|x|)."""
+    one = type(x)(1)
+    return select(x >= type(x)(0), one, e) / (one + e)
 
 
 @kernel
@@ -200,9 +213,9 @@ def sigmoid_cross_entropy_columns(x, t, columns, first, rows, weight, scale, los
         factor[r] /= classes
     for c in range(columns):
         for r in range(rows):
-            positive = max(zero, x[c, r])
-            value[r] += multiply_add(-x[c, r], t[c, r], positive) + log1p(exp(-abs(x[c, r])))
-            x[c, r] = factor[r] * (sigmoid(x[c, r]) - t[c, r])
+            e = exp(-abs(x[c, r]))
+            value[r] += cross_entropy_of(x[c, r], t[c, r], e)
+            x[c, r] = factor[r] * (sigmoid_of(x[c, r], e) - t[c, r])
     for r in range(rows):
         loss[first + r] = value[r] / classes
     if dlogits.size != 0:

@@ -49,7 +49,8 @@ def report(results: Results) -> str:
 
 READING = (
     "fastnn: the median. Others: how many times what fastnn needs; more than 1.00 is slower. ±: half the distance of the quartiles "
-    f"in percent of the median; without it there is one sample. *Of the limit*: fastnn beside what the machine could do at most (`machine`). {MARKS}"
+    "in percent of the median; without it there is one sample. *Of the limit*: fastnn beside what the machine could do at most "
+    f"(`machine`). {MARKS}"
 )
 
 

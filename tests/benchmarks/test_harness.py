@@ -20,7 +20,7 @@ from benchmarks.results import load
 from benchmarks.settings import Settings
 from benchmarks.workloads import WORKLOADS, find, select
 from fastnn.bench import kernel_data
-from fastnn.bench.specs import KernelSpec, QualitySpec, SweepSpec, make_data
+from fastnn.bench.specs import CostSpec, KernelSpec, QualitySpec, SweepSpec, make_data
 from fastnn.bench.timing import Task
 
 FEW = Settings(seconds=0.0, short_seconds=0.0, least=2, most=2)
@@ -147,6 +147,25 @@ def test_fastnn_s_kernels_are_numpy_s(op: str) -> None:
         if "loss" in data:
             found[-1] = np.append(found[-1], data["loss"])
     np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "known"), [("fastnn", ["row", "call"]), ("numba one thread", ["call"]), ("numba parallel", [])])
+def test_costs_on_one_thread(name: str, known: list[str]) -> None:
+    make = all_peers()[name].cost
+    assert make is not None
+    tasks = {row.spec.what: make(row.spec, {}, 1) for row in WORKLOADS if isinstance(row.spec, CostSpec)}
+    assert [what for what, task in tasks.items() if task is not None] == known
+
+
+def test_costs_on_two_threads() -> None:
+    make = all_peers()["fastnn"].cost
+    assert make is not None
+    for row in (row for row in WORKLOADS if isinstance(row.spec, CostSpec)):
+        assert isinstance(row.spec, CostSpec)
+        task = make(row.spec, {}, 2)
+        assert task is not None
+        assert (task.many is not None) == (row.spec.what in ("row", "meeting"))
+        task.run()
 
 
 def test_every_instruction_has_a_row() -> None:

@@ -16,35 +16,21 @@ from cuda.bindings import driver
 from cuda.core import Device, Kernel, LaunchConfig, launch
 from numpy.typing import NDArray
 
-from fastnn_kernels import system
-from fastnn_kernels.cuda import THREADS, objects
+from fastnn_kernels.cuda import THREADS, objects, probe
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.objects import Progress
 
 _threads = threading.local()
-_used = _forked = False
-
-
-def _after_fork() -> None:
-    global _forked
-    _forked = _used
-
-
-system.at_fork(after_in_child=_after_fork)
 
 
 def use() -> Device:
     """The device, made current for this thread."""
-    global _used
-    if _forked:
-        raise RuntimeError(
-            "this process was forked from one that used the GPU, and cannot use it; "
-            "start processes with multiprocessing.get_context('spawn'), or use the GPU in the children alone"
-        )
+    if probe.forked():
+        raise RuntimeError(probe.FORKED)
     if not hasattr(_threads, "device"):  # cuda.core keeps one Device a thread
-        device = Device(0)
+        device = probe.first_device()
         device.set_current()
-        _threads.device, _used = device, True
+        _threads.device = device
     return _threads.device
 
 
@@ -93,7 +79,7 @@ class Buffer:
 
 def _free(address: int) -> None:
     """Waits for whatever still uses the memory."""
-    if not _forked:
+    if not probe.forked():
         use()
         driver.cuMemFree(address)
 
@@ -181,6 +167,11 @@ class Graph:
         use()
         for _ in range(times):
             self.graph.launch(self.stream)
+
+
+def ready(unit: str) -> bool:
+    """Whether `load` has nothing to compile for ``unit``."""
+    return objects.ready(unit, tuple(use().compute_capability))
 
 
 def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, Entry]:

@@ -7,11 +7,46 @@ import importlib.util
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastnn_kernels import system
 
 OLDEST = (7, 5)
 """The compute capability of Turing, the oldest that CUDA 13 compiles for."""
 
 EXTRAS = "pip install 'fastnn-numba[cuda13]' (driver 580 or newer) or 'fastnn-numba[cuda12]' (driver 525 or newer)"
+
+
+FORKED = (
+    "this process was forked from one that used the GPU, and cannot use it: start processes with "
+    "multiprocessing.get_context('spawn'), or use the GPU in the children alone"
+)
+
+_used = _forked = False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _used
+
+
+system.at_fork(after_in_child=_after_fork)
+
+
+def forked() -> bool:
+    """Whether this process was forked from one that used the GPU."""
+    return _forked
+
+
+def first_device() -> Any:
+    """cuda.core's device 0; from now on a forked child has no GPU. RuntimeError in such a child."""
+    global _used
+    if _forked:
+        raise RuntimeError(FORKED)
+    from cuda.core import Device
+
+    _used = True
+    return Device(0)
 
 
 @cache
@@ -40,6 +75,8 @@ def package_version(name: str) -> str | None:
 
 def why_not() -> str | None:
     """Why no GPU can be used, and what would do; None: one can."""
+    if forked():
+        return FORKED
     found = driver_version()
     driver = f"the driver runs CUDA {found[0]}.{found[1]}" if found else "no NVIDIA driver was found (libcuda.so.1)"
     if not package_version("numba-cuda") or importlib.util.find_spec("numba_cuda") is None:
@@ -61,10 +98,8 @@ def _without_numba_cuda(driver: str) -> str | None:
 
 
 def _without_device(driver: str) -> str | None:
-    from cuda.core import Device
-
     try:
-        device = Device(0)
+        device = first_device()
         capability = tuple(device.compute_capability)
     except Exception as error:  # whatever the driver says
         return f"no GPU answers ({error}); {driver}"

@@ -70,15 +70,17 @@ def test_a_failure_of_the_driver_has_its_name(driver, calls, monkeypatch):
 
 
 def test_a_forked_child_is_told(driver, calls, monkeypatch):
+    from fastnn_kernels.cuda import probe
+
     buffer = driver.allocate(8)
-    monkeypatch.setattr(driver, "_used", True)
-    monkeypatch.setattr(driver, "_forked", False)
-    driver._after_fork()
+    for name, value in (("_used", True), ("_forked", False)):
+        monkeypatch.setattr(probe, name, value)
+    probe._after_fork()
     with pytest.raises(RuntimeError, match=r"forked from one that used the GPU.*spawn"):
         driver.Stream()
+    assert probe.why_not() == probe.FORKED
     del buffer  # it is the parent's
     assert calls == [("cuMemAlloc", 8)]
-    monkeypatch.setattr(driver, "_forked", False)
 
 
 def test_kernels_run_as_launched_and_as_a_graph(driver, monkeypatch):

@@ -8,11 +8,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn_kernels.cpu.matmul.vectors import TILE, Vectors, element_pointer
+from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer
 from fastnn_kernels.cpu.options import kernel
 
 SIDE = 8
 """Rows and columns of the blocks that `copy_block` and `transpose_block` copy through registers."""
+
+FAR = 64
+"""Elements between rows from which on the next block's rows are asked for: no prefetcher of the CPU goes from row to row."""
 
 
 def _block_copier(transposes: bool) -> Any:
@@ -31,7 +34,11 @@ def _block_copier(transposes: bool) -> Any:
             first = element_pointer(context, builder, array_type, source, source_start)
             target = element_pointer(context, builder, array_type, out, out_start)
             inside = v.mask(columns, 0)
-            block = [v.load(row, inside) for row in v.clamped_rows(first, source_row, rows, SIDE)]
+            source_rows = v.clamped_rows(first, source_row, rows, SIDE)
+            with builder.if_then(builder.icmp_signed(">=", source_row, I64(FAR))):
+                for row in source_rows:
+                    v.prefetch(builder.gep(row, [builder.mul(source_row, I64(SIDE))]), writes=False)
+            block = [v.load(row, inside) for row in source_rows]
             if transposes:
                 block, rows, columns = v.transpose(block), columns, rows
             inside = v.mask(columns, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isqrt, prod
 
 import numpy as np
 from fastnn_kernels.cpu import cost, objects, team
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastnn import config
 from fastnn.engine.base import Progress, Stop
-from fastnn.engine.rows import attributes_of, dimensions, operand_called, sizes_of
+from fastnn.engine.rows import attributes_of, dimensions, operand_called, sizes_of, work_of
 from fastnn.memory import AWAY, Memory, aligned
 from fastnn.program import SAMPLES, Program, Row, Symbol
 
@@ -140,10 +139,5 @@ def choose_workers(program: Program, memory: Memory, batch: int, most: int) -> i
 
 def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:
     """Rough time of one row on one core."""
-    present = [operand for operand in row.operands if operand is not None and operand.segment != "scratch"]
-    if row.op == "matmul":  # (M K) (K N) (M N) is the square of M N K
-        a, b, out = present[0], present[1], present[-1]
-        multiply_adds = isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out)))
-        return cost.matmul_ns(multiply_adds, memory.program.item_bytes)
-    sampled = [operand for operand in present if operand.segment != "inputs"]  # of an input, one batch is touched
-    return cost.streaming_ns(sum(prod(memory.shape(operand, batch)) * memory.dtype(operand).itemsize for operand in sampled))
+    multiply_adds, moved = work_of(row, memory, batch)
+    return cost.matmul_ns(multiply_adds, memory.program.item_bytes) + cost.streaming_ns(moved)

@@ -71,7 +71,7 @@ class DeviceMemory:
         self._twins = [(buffer, twin_of(buffer, device)) for buffer in memory.buffers]
         self._copies: list = [None] * len(memory.inputs)
         self._current: set[int] = set()
-        self._control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
+        self.control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         program = memory.program
         self._outputs, self._rates = _places(program, "put_rows", "data"), _places(program, "next_update", "learning_rate")
         self._never_sent = self._outputs | self._rates | _places(program, "shuffle", "state")
@@ -116,8 +116,8 @@ class DeviceMemory:
         """What the host may have written since the last run; ``resumed``: the first step had begun before."""
         for name in self._both_ways:
             self.stream.upload(self._segments[name], self._memory.segments[name])
-        step = int(self._control[STEP])
-        self._first = int(self._control[POSITION if resumed else NEXT_POSITION])
+        step = int(self.control[STEP])
+        self._first = int(self.control[POSITION if resumed else NEXT_POSITION])
         if self._first == 0 and self._memory.program.kind == "predict":
             self._current.clear()  # a predictor writes its inputs in place
         for place, array in enumerate(self._memory.inputs):
@@ -146,7 +146,7 @@ class DeviceMemory:
         for place in self._outputs:
             array = self._memory.inputs[place]
             if array is not None:
-                part = array[self._first : int(self._control[NEXT_POSITION])]
+                part = array[self._first : int(self.control[NEXT_POSITION])]
                 self.stream.download(part, self._copies[place].address + part.ctypes.data - array.ctypes.data)
         self.stream.synchronize()
 

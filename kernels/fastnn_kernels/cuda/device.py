@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 from fastnn_kernels.cuda import SIMULATED, probe
 
 if TYPE_CHECKING:
-    from fastnn_kernels.cuda.driver import Buffer, Entry, Graph, Launch, Stream, allocate, load, properties
+    pass
 
-__all__ = ["Buffer", "Entry", "Graph", "Launch", "Stream", "allocate", "available", "describe", "load", "properties", "why_not"]
+__all__ = [
+    *("Buffer", "Entry", "Graph", "Launch", "Stream", "allocate", "available", "describe", "load", "properties"),
+    *("ready", "why_not"),
+]
 
 
 def why_not() -> str | None:

@@ -93,10 +93,23 @@ def load(units: Iterable[str], capability: Capability, progress: Progress | None
         return {unit: _kernels[unit, capability] for unit in units}
 
 
+def ready(unit: str, capability: Capability) -> bool:
+    """Whether this process or the directory has the unit."""
+    with _lock:
+        if (unit, capability) in _kernels:
+            return True
+        folder, suffix = store.directory(), _suffix(capability)
+        return store.read(folder, unit, _digests([unit], suffix, folder)[unit], suffix) is not None
+
+
+def _suffix(capability: Capability) -> str:
+    return f"-sm_{capability[0]}{capability[1]}.cubin"
+
+
 def cubins(units: Iterable[str], capability: Capability, progress: Progress | None = None) -> dict[str, bytes]:
     """The machine code of every unit, from the directory or compiled into it; needs no GPU."""
     units, folder = list(units), store.directory()
-    suffix = f"-sm_{capability[0]}{capability[1]}.cubin"
+    suffix = _suffix(capability)
     names = _digests(units, suffix, folder)
     found = {unit: store.read(folder, unit, names[unit], suffix) for unit in units}
     result = {unit: data for unit, data in found.items() if data is not None}

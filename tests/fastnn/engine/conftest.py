@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.engine import select
+from fastnn.engine import cuda, select
 from fastnn.engine.cuda import CudaEngine
 from fastnn.engine.device_memory import DeviceTwin
 from tests.fastnn.engine.reference_gpu import LOG, gpu
@@ -19,6 +19,13 @@ def poisoned_host(monkeypatch):
         memory[:] = 0xFF
 
     monkeypatch.setattr(DeviceTwin, "send", send_and_spoil)
+
+
+@pytest.fixture(params=["launches", "one block"])
+def steps(request, monkeypatch):
+    """How the CUDA engine runs steps: small programs are small enough for either."""
+    monkeypatch.setattr(cuda, "one_block_pays", lambda *_: request.param == "one block")
+    return request.param
 
 
 @pytest.fixture

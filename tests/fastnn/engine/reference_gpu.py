@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from fastnn_kernels.cuda import device_simulated as simulated
-from fastnn_kernels.cuda.adapters import parameters
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS
+from fastnn_kernels.cuda.adapters import unit_parameters
+from fastnn_kernels.cuda.interpreter import NUMBERS
+from fastnn_kernels.instructions import DTYPES, FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS
 from fastnn_kernels.reference.kernels import KERNELS
-from fastnn_kernels.units import split_unit
+from fastnn_kernels.units import INTERPRETER, split_unit
 
 
 class Stream(simulated.Stream):
@@ -43,11 +44,15 @@ LOG: list[str] = []
 
 
 def load(units: Iterable[str], progress: Callable[[int, int, str], None] | None = None) -> dict[str, simulated.Entry]:
-    return {unit: simulated.Entry(unit, parameters(INSTRUCTIONS[split_unit(unit)[0]]), _function(unit)) for unit in units}
+    return {unit: simulated.Entry(unit, unit_parameters(unit), _function(unit)) for unit in units}
 
 
 def _function(unit: str) -> Callable[..., None]:
     op, dtype = split_unit(unit)
+    return _interpreter(dtype) if op == INTERPRETER else _kernel(op, dtype)
+
+
+def _kernel(op: str, dtype: str) -> Callable[..., None]:
     instruction = INSTRUCTIONS[op]
 
     def run(status: int, *arguments: Any) -> None:
@@ -66,6 +71,31 @@ def _function(unit: str) -> Callable[..., None]:
     return run
 
 
+def _interpreter(dtype: str) -> Callable[..., None]:
+    """As `fastnn_kernels.cuda.interpreter` says, for one table."""
+    kernels = {number: (INSTRUCTIONS[op], _kernel(op, dtype)) for op, number in NUMBERS.items()}
+
+    def run(tables: int, rows: int, first_row: int, steps: int, positions: int) -> None:
+        table, position = array_at(tables, (rows, ROW_WORDS), "int64"), first_row
+        while position < steps * rows:
+            words = table[position % rows].copy()
+            instruction, kernel = kernels[int(words[0])]
+            kinds = ["i"] * (len(instruction.operands) + len(instruction.dimensions)) + [kind for _, kind in instruction.attributes]
+            values = words[ROW_OPERANDS : ROW_OPERANDS + len(kinds)]
+            LOG.append(f"row {instruction.name}")
+            kernel(
+                0, *(float(word.view(np.float64)) if kind == "d" else int(word) for kind, word in zip(kinds, values, strict=True))
+            )
+            if words[ROW_FLAGS] & FLAG_STATUS:
+                control = [spec.name for spec in instruction.operands].index("control")
+                if array_at(int(values[control]), (8,), "int64")[STATUS]:
+                    break
+            position += 1
+        array_at(positions, (1,), "int64")[0] = position
+
+    return run
+
+
 def array_at(address: int, shape: Any, dtype: str) -> np.ndarray | None:
     """The device's memory as an array; None at address 0."""
     if not address:
@@ -76,5 +106,10 @@ def array_at(address: int, shape: Any, dtype: str) -> np.ndarray | None:
 
 
 gpu: Any = SimpleNamespace(
-    allocate=simulated.allocate, Stream=Stream, load=load, properties=simulated.properties, why_not=lambda: None
+    allocate=simulated.allocate,
+    Stream=Stream,
+    load=load,
+    ready=lambda unit: True,
+    properties=simulated.properties,
+    why_not=lambda: None,
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fastnn_kernels.instructions import NO_CLASS, REDUCTION_MEAN
 
-from fastnn.engine.cuda import CudaEngine
+from fastnn.engine import cuda
 from fastnn.engine.select import get
 from fastnn.engine.session import Session
 from fastnn.lowering import operations
@@ -56,9 +56,10 @@ def by_hand(batches: list[np.ndarray], x: np.ndarray, y: np.ndarray, rate: float
     return w, total
 
 
-@pytest.fixture(params=["reference", "cpu", "cuda"])
-def engine(request, poisoned_host):
-    engine = CudaEngine(gpu) if request.param == "cuda" else get(request.param)
+@pytest.fixture(params=["reference", "cpu", "cuda", "cuda, one block"])
+def engine(request, poisoned_host, monkeypatch):
+    monkeypatch.setattr(cuda, "one_block_pays", lambda *_: "one block" in request.param)
+    engine = cuda.CudaEngine(gpu) if request.param.startswith("cuda") else get(request.param)
     engine.prepare([linear_regression("train")[0], linear_regression("predict")[0]])
     return engine
 

@@ -21,10 +21,12 @@ def execute(
     *,
     dtype: str = "float32",
     workers: int = 1,
+    shift: int = 0,
 ) -> None:
     """Run instruction ``name`` once; operands that the contract line writes are written in place.
 
-    Parameters and errors are those of `fastnn_kernels.cpu.execute.execute`; a worker is a block of threads.
+    Parameters and errors are those of `fastnn_kernels.cpu.execute.execute`; a worker is a block of threads, and every operand
+    begins ``shift`` elements after an address that suits any access.
     """
     instruction = INSTRUCTIONS[name]
     arrays = dict(operands)
@@ -35,13 +37,14 @@ def execute(
     check_attributes(instruction, attributes)
     stream, unit = device.Stream(), unit_name(name, dtype)
     present = {spec: array for spec in instruction.operands if (array := arrays.get(spec.name)) is not None}
-    buffers = {spec.name: device.allocate(array.nbytes) for spec, array in present.items()}
+    buffers = {spec.name: device.allocate(array.nbytes + shift * array.itemsize) for spec, array in present.items()}
+    places = {spec.name: buffers[spec.name].address + shift * array.itemsize for spec, array in present.items()}
     for spec, array in present.items():
-        stream.upload(buffers[spec.name].address, array)
-    addresses = [buffers[spec.name].address if spec.name in buffers else 0 for spec in instruction.operands]
+        stream.upload(places[spec.name], array)
+    addresses = [places.get(spec.name, 0) for spec in instruction.operands]
     values = [attributes[attribute] for attribute, _ in instruction.attributes]
     stream.launch(device.load([unit])[unit], workers, [0, *addresses, *sizes, *values])
     for spec, array in present.items():
         if spec.writes:
-            stream.download(array, buffers[spec.name].address)
+            stream.download(array, places[spec.name])
     stream.synchronize()

@@ -21,11 +21,21 @@ from typing import TYPE_CHECKING, Any
 from fastnn_kernels.cuda import SIMULATED, probe
 
 if TYPE_CHECKING:
-    pass
+    from fastnn_kernels.cuda.driver import Buffer, Entry, Graph, Launch, Stream, allocate, load, properties, ready
 
 __all__ = [
-    *("Buffer", "Entry", "Graph", "Launch", "Stream", "allocate", "available", "describe", "load", "properties"),
-    *("ready", "why_not"),
+    "Buffer",
+    "Entry",
+    "Graph",
+    "Launch",
+    "Stream",
+    "allocate",
+    "available",
+    "describe",
+    "load",
+    "properties",
+    "ready",
+    "why_not",
 ]
 
 

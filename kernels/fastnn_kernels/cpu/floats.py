@@ -23,9 +23,8 @@ def _llvm_function(name: str, *flags: str) -> Any:
     return call
 
 
-_multiply_add, _rint = _llvm_function("fmuladd"), _llvm_function("rint")
-_maximum, _copysign = _llvm_function("maximum", "nsz"), _llvm_function("copysign")
-_larger = _llvm_function("maxnum", "nsz", "nnan")
+_multiply_add, _copysign = _llvm_function("fmuladd"), _llvm_function("copysign")
+_maximum, _larger = _llvm_function("maximum", "nsz"), _llvm_function("maxnum", "nsz", "nnan")
 
 
 @intrinsic
@@ -36,16 +35,6 @@ def multiply_add(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
         return _multiply_add(builder, *args)
 
     return x(x, x, x), codegen
-
-
-@intrinsic
-def round_even(typingctx: Any, x: Any) -> Any:
-    """The nearest whole number, as a float; of two the even one."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _rint(builder, *args)
-
-    return x(x), codegen
 
 
 @intrinsic

@@ -2,8 +2,10 @@
 
 import os
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+_SETTING = int(os.environ.get("NUMBA_ENABLE_CUDASIM") or 0)
+
+SIMULATED = _SETTING != 0
 """Kernels are plain Python, the device is memory of the host. Read as Numba reads it; numba-cuda itself is not needed then."""
 
-THREADS = 32 if SIMULATED else 256
-"""Threads of a block; simulated, one warp, for tests that end."""
+THREADS = max(32, _SETTING) if SIMULATED else 256
+"""Threads of a block; simulated, one warp, for tests that end, or as many as ``NUMBA_ENABLE_CUDASIM=64`` or ``256`` asks for."""

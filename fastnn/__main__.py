@@ -19,9 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--epochs", type=int, default=40, help="epochs to train (default: %(default)s)")
     demo.add_argument("--output", default="learning_curves.png", help="the picture to write (default: %(default)s)")
     commands.add_parser("info", help="versions, what was chosen for this CPU, threads, caches, GPU, and what a GPU would need")
-    commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
+    warmup = commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
     selftest = commands.add_parser("selftest", help="hold every instruction on a device to the reference, then train there")
-    selftest.add_argument("--device", default=device(), help="cpu, cuda or reference (default: %(default)s)")
+    for command in (warmup, selftest):
+        command.add_argument("--device", default=device(), help="cpu, cuda or reference (default: %(default)s)")
     commands.add_parser("bench", help="time fastnn beside NumPy on this machine, in less than a minute")
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "warmup":
         from fastnn.warmup import warm_up
 
-        return warm_up()
+        return warm_up(chosen.device)
     if chosen.command == "selftest":
         from fastnn.selftest import run as selftest_on
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
+from fastnn_kernels import store
 from fastnn_kernels.cpu import objects
-from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
-from fastnn_kernels.instructions import INSTRUCTIONS
 
-from fastnn.config import FLOAT_TYPES
-
-
-def units() -> list[str]:
-    """Everything that can be compiled: the interpreter, and each instruction for each float type."""
-    return list(dict.fromkeys([INTERPRETER, *(unit_name(op, dtype) for dtype in FLOAT_TYPES for op in INSTRUCTIONS)]))
+from fastnn.engine import select
 
 
 def show(done: int, total: int, unit: str) -> None:
@@ -30,9 +25,17 @@ def summary() -> str:
     return f"{len(report.compiled)} compiled{taken}, {len(report.cached)} read {where}"
 
 
-def warm_up() -> int:
-    """Compile what the cache lacks; exit status 1 if it cannot be kept."""
+def warm_up(device: str) -> int:
+    """Compile what the cache lacks for ``device``; exit status 1 if it cannot be kept, 2 if there is no such device."""
     start = time.perf_counter()
-    objects.load(units(), show)
-    print(f"kernels: {summary()}; {time.perf_counter() - start:.1f} s")
-    return 0 if objects.report().directory else 1
+    try:
+        engine = select.get(device)
+    except (RuntimeError, ValueError) as error:
+        print(f"python -m fastnn warmup: {error}", file=sys.stderr)
+        return 2
+    units = engine.units()
+    engine.load(units, show)
+    report = objects.report()  # the CPU's
+    told = summary() if report.compiled or report.cached else f"{len(units)} for device {device}"
+    print(f"kernels: {told}; {time.perf_counter() - start:.1f} s")
+    return 0 if store.directory() or not units else 1

@@ -26,6 +26,12 @@ class Engine(Protocol):
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""
 
+    def units(self) -> list[str]:
+        """Names of all that can be compiled for the engine."""
+
+    def load(self, units: Sequence[str], progress: Progress | None = None) -> None:
+        """Compile, or load from the cache, these units."""
+
     def bind(self, program: Program, memory: Memory, batch: int) -> Any:
         """Turn a program into something to run over ``memory`` with batches of ``batch`` samples."""
 

@@ -10,7 +10,7 @@ from fastnn_kernels.cpu import cost, objects, team
 from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
 from fastnn_kernels.cpu.execute import fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
 from fastnn_kernels.operands import address, attribute_word
 from numpy.typing import NDArray
 
@@ -64,6 +64,14 @@ class CpuEngine:
         """Compile, or load from the cache, what ``programs`` need."""
         units = [unit_name(row.op, program.dtype) for program in programs for row in program.rows]
         objects.load([INTERPRETER, *units], progress)
+
+    def units(self) -> list[str]:
+        """The interpreter, and each instruction for each float type."""
+        return list(dict.fromkeys([INTERPRETER, *(unit_name(op, dtype) for dtype in config.FLOAT_TYPES for op in INSTRUCTIONS)]))
+
+    def load(self, units: Sequence[str], progress: Progress | None = None) -> None:
+        """Compile, or load from the cache, these units."""
+        objects.load(units, progress)
 
     def bind(self, program: Program, memory: Memory, batch: int) -> Bound:
         """Fill a table with the addresses and sizes of ``program`` over ``memory`` for batches of ``batch`` samples."""

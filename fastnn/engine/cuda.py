@@ -9,9 +9,10 @@ from types import ModuleType
 
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import STEP
-from fastnn_kernels.units import unit_name
+from fastnn_kernels.instructions import INSTRUCTIONS, STEP
+from fastnn_kernels.units import INTERPRETER, unit_name
 
+from fastnn.config import FLOAT_TYPES
 from fastnn.engine.base import Progress, Stop
 from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, Launches, OneBlock, interpreter_unit, one_block_pays
 from fastnn.engine.device_memory import DeviceMemory
@@ -63,6 +64,15 @@ class CudaEngine:
         """Compile, or load from the cache, what ``programs`` need."""
         units = [unit_name(row.op, program.dtype) for program in programs for row in program.rows if row.op not in ON_THE_HOST]
         self._device.load(list(dict.fromkeys(units)), progress)
+
+    def units(self) -> list[str]:
+        """Each instruction for each float type, and the interpreters for small programs."""
+        units = [unit_name(op, dtype) for dtype in FLOAT_TYPES for op in INSTRUCTIONS if op not in ON_THE_HOST]
+        return [*dict.fromkeys(units), *(f"{INTERPRETER}-{dtype}" for dtype in FLOAT_TYPES)]
+
+    def load(self, units: Sequence[str], progress: Progress | None = None) -> None:
+        """Compile, or load from the cache, these units."""
+        self._device.load(units, progress)
 
     def bind(self, program: Program, memory: Memory, batch: int) -> Bound:
         """``program`` over ``memory`` for batches of ``batch`` samples.

@@ -49,6 +49,13 @@ class ReferenceEngine:
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """There is nothing to compile."""
 
+    def units(self) -> list[str]:
+        """There is nothing to compile."""
+        return []
+
+    def load(self, units: Sequence[str], progress: Progress | None = None) -> None:
+        """There is nothing to compile."""
+
     def bind(self, program: Program, memory: Memory, batch: int) -> BoundProgram:
         """Every row's operands as views of ``memory`` for batches of ``batch`` samples."""
         return BoundProgram(memory, batch, [self._call(row, memory, batch) for row in program.rows])

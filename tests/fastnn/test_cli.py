@@ -7,6 +7,9 @@ import pytest
 
 import fastnn
 from fastnn import config, info, warmup
+from fastnn.engine import select
+from fastnn.engine.cuda import CudaEngine
+from tests.fastnn.engine.reference_gpu import gpu
 
 
 @pytest.fixture
@@ -78,18 +81,28 @@ def test_cache_without_a_home_and_one_that_cannot_be_written(monkeypatch, tmp_pa
     assert "cannot be written" in info.cache()
 
 
-def test_warmup_covers_every_instruction_in_both_float_types():
-    units = warmup.units()
+@pytest.mark.parametrize(
+    ("device", "interpreters"), [("cpu", {"interpreter"}), ("cuda", {"interpreter-float32", "interpreter-float64"})]
+)
+def test_warmup_covers_every_instruction_in_both_float_types(device, interpreters):
+    units = (CudaEngine(gpu) if device == "cuda" else select.get(device)).units()
     assert len(units) == len(set(units))
-    assert {"interpreter", "matmul-float32", "matmul-float64", "take_rows"} <= set(units)
+    assert interpreters | {"matmul-float32", "matmul-float64", "take_rows"} <= set(units)
+
+
+def test_warmup_of_devices_without_kernels(capsys, monkeypatch):
+    assert warmup.warm_up("reference") == 0
+    assert warmup.warm_up("gpu") == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
 
 
 def test_warmup_compiles_once_and_reads_afterwards(run_python, tmp_path):
     program = """
         import sys
         import fastnn.warmup
-        fastnn.warmup.units = lambda: ["tanh-float32", "take_rows"]
-        status = fastnn.warmup.warm_up()
+        from fastnn.engine.cpu import CpuEngine
+        CpuEngine.units = lambda engine: ["tanh-float32", "take_rows"]
+        status = fastnn.warmup.warm_up("cpu")
         print("numba" in sys.modules, status)
     """
     first = run_python(program, FASTNN_CACHE_DIR=str(tmp_path / "cache"))

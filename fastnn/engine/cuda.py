@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
+from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS, STEP
@@ -62,8 +63,9 @@ class CudaEngine:
 
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""
-        units = [unit_name(row.op, program.dtype) for program in programs for row in program.rows if row.op not in ON_THE_HOST]
-        self._device.load(list(dict.fromkeys(units)), progress)
+        units = {unit_name(row.op, program.dtype): row.op in ON_THE_HOST for program in programs for row in program.rows}
+        self._device.load([unit for unit, on_the_host in units.items() if not on_the_host], progress)
+        objects.load([unit for unit, on_the_host in units.items() if on_the_host], progress)
 
     def units(self) -> list[str]:
         """Each instruction for each float type, and the interpreters for small programs."""
@@ -101,7 +103,7 @@ class CudaEngine:
         if bound.device.control[STEP] < 0:
             self._begin_pass(bound)
         with bound.memory.lent():
-            bound.device.send(steps, resumed)
+            bound.device.send(steps, bound.batch, resumed)
             try:
                 bound.steps.run(steps, first_row, resumed)
             finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from fastnn_kernels.instructions import CONTROL_WORDS, NEXT_POSITION, POSITION, STEP
@@ -22,11 +25,20 @@ KEPT_BYTES = 1 << 20
 _making = threading.Lock()
 
 
+def allocate(device: ModuleType, size: int) -> Any:
+    """``size`` bytes of the device; what only a cycle of dropped models still holds is given up for it."""
+    try:
+        return device.allocate(size)
+    except MemoryError:
+        gc.collect()
+        return device.allocate(size)
+
+
 class DeviceTwin:
     """A `Buffer`'s bytes on the device; see `fastnn.memory.Twin`."""
 
     def __init__(self, device: ModuleType, size: int) -> None:
-        self._copy, self._stream = device.allocate(size), device.Stream()
+        self._copy, self._stream = allocate(device, size), device.Stream()
         self.address: int = self._copy.address
 
     def send(self, memory: NDArray[np.uint8]) -> None:
@@ -61,15 +73,16 @@ class DeviceMemory:
     """
 
     def __init__(self, device: ModuleType, memory: Memory) -> None:
-        self._device, self._memory, self.stream = device, memory, device.Stream()
+        self._device, self.stream = device, device.Stream()
+        self._memory: Memory = weakref.proxy(memory)  # which holds this one: both go with their session, without waiting for gc
         own = {name: segment for name, segment in memory.segments.items() if name not in memory.shared}
         starts, end = {}, 0
         for name, segment in own.items():
             starts[name], end = end, end + -(-segment.nbytes // ALIGNMENT) * ALIGNMENT
-        self._block = device.allocate(end)
+        self._block = allocate(device, end)
         self._segments: dict[str, int] = {name: self._block.address + start for name, start in starts.items()}
         self._twins = [(buffer, twin_of(buffer, device)) for buffer in memory.buffers]
-        self._copies: list = [None] * len(memory.inputs)
+        self._copies: list[Any] = [None] * len(memory.inputs)
         self._current: set[int] = set()
         self.control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         program = memory.program
@@ -103,7 +116,7 @@ class DeviceMemory:
             copy = self._copies[place]
             if array is not None and (copy is None or copy.size < array.nbytes):
                 self._copies[place] = None  # freed first
-                self._copies[place] = self._device.allocate(array.nbytes)
+                self._copies[place] = allocate(self._device, array.nbytes)
 
     def inputs_changed(self) -> None:
         """The caller's arrays are others now, or gone."""
@@ -112,13 +125,14 @@ class DeviceMemory:
 
     # -- before and after a run ------------------------------------------------------------------------------------------
 
-    def send(self, steps: int, resumed: bool) -> None:
-        """What the host may have written since the last run; ``resumed``: the first step had begun before."""
+    def send(self, steps: int, batch: int, resumed: bool) -> None:
+        """What the host may have written since the last run; ``resumed``: the first of ``steps`` steps had begun before."""
         for name in self._both_ways:
             self.stream.upload(self._segments[name], self._memory.segments[name])
         step = int(self.control[STEP])
-        self._first = int(self.control[POSITION if resumed else NEXT_POSITION])
-        if self._first == 0 and self._memory.program.kind == "predict":
+        first = int(self.control[POSITION if resumed else NEXT_POSITION])
+        self._written = slice(first, first + steps * batch)
+        if first == 0 and self._memory.program.kind == "predict":
             self._current.clear()  # a predictor writes its inputs in place
         for place, array in enumerate(self._memory.inputs):
             if array is None:
@@ -142,11 +156,10 @@ class DeviceMemory:
         """What the host may read after a run; it is there on return."""
         for name in [*self._both_ways, *(["grads"] if self._memory.program.kind == "gradients" else [])]:
             self.stream.download(self._memory.segments[name], self._segments[name])
-        self.stream.synchronize()
         for place in self._outputs:
             array = self._memory.inputs[place]
             if array is not None:
-                part = array[self._first : int(self.control[NEXT_POSITION])]
+                part = array[self._written]
                 self.stream.download(part, self._copies[place].address + part.ctypes.data - array.ctypes.data)
         self.stream.synchronize()
 

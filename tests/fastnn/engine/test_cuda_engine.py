@@ -1,10 +1,13 @@
 """The CUDA engine with the reference's kernels in the simulator's memory: results, what is moved when, stops, trouble."""
 
+import gc
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.instructions import STATUS
 
 from fastnn import Input, Model, Sequential, config
@@ -272,3 +275,34 @@ def test_one_block_is_for_small_programs_whose_interpreter_is_there(log, monkeyp
     monkeypatch.setattr(select, "get", lambda device: engine)
     classifier("cuda").predict(X, verbose=0)
     assert "take_rows" in log
+
+
+def test_a_models_memory_on_the_device_goes_with_it(log, monkeypatch):
+    allocated = []
+    monkeypatch.setattr(gpu, "allocate", lambda size: allocated.append(weakref.ref(buffer := simulated.allocate(size))) or buffer)
+    classifier("cuda").fit(X, Y, verbose=0)
+    gc.collect()
+    assert allocated
+    assert not any(buffer() for buffer in allocated)
+    model = classifier("cuda")
+    gc.disable()
+    try:
+        model.predict(np.zeros((5000, 2, 3)), batch_size=5000, verbose=0)  # too large a batch to be kept
+        assert max((buffer().size for buffer in allocated if buffer()), default=0) < 5000
+    finally:
+        gc.enable()
+
+
+def test_memory_that_only_a_cycle_holds_is_found(log, monkeypatch):
+    cycle = [simulated.allocate(100)]
+    cycle.append(cycle)
+    held = weakref.ref(cycle[0])
+
+    def allocate(size):
+        if held():
+            raise MemoryError
+        return simulated.allocate(size)
+
+    monkeypatch.setattr(gpu, "allocate", allocate)
+    del cycle
+    classifier("cuda").predict(X, verbose=0)

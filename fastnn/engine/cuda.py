@@ -55,11 +55,12 @@ class CudaEngine:
         if reason := device.why_not():
             raise RuntimeError(f"device 'cuda' cannot be used: {reason}")
         self._device, self._ready = device, cache(device.ready)
+        self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
 
     def scratch_elements(self, program: Program) -> int:
         """Elements of the ``scratch`` segment: a constant for each block; 0 when no row has a scratch operand."""
         uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
-        return SCRATCH_ELEMENTS * BLOCKS_PER_MULTIPROCESSOR * int(self._device.properties()["multiprocessors"]) if uses else 0
+        return SCRATCH_ELEMENTS * self._most_blocks if uses else 0
 
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""
@@ -85,9 +86,9 @@ class CudaEngine:
             memory.device = DeviceMemory(self._device, memory)
         memory.device.place_inputs()
         rows = [number for number, row in enumerate(program.rows) if row.op not in ON_THE_HOST]
-        small = one_block_pays(memory, batch, rows) and self._ready(interpreter_unit(memory))
-        steps = (OneBlock if small else Launches)(self._device, memory, memory.device, batch, rows)
-        return Bound(memory, memory.device, batch, steps)
+        if one_block_pays(memory, batch, rows) and self._ready(interpreter_unit(memory)):
+            return Bound(memory, memory.device, batch, OneBlock(self._device, memory, memory.device, batch, rows))
+        return Bound(memory, memory.device, batch, Launches(self._device, memory, memory.device, batch, rows, self._most_blocks))
 
     def rebind_inputs(self, bound: Bound) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed."""

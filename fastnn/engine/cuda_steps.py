@@ -45,11 +45,14 @@ class Launches:
         Samples of a step.
     rows : sequence of int
         Numbers of the program's rows that run here.
+    most_blocks : int
+        Of a launch.
     """
 
-    def __init__(self, gpu: ModuleType, memory: Memory, device: DeviceMemory, batch: int, rows: Sequence[int]) -> None:
-        self._memory, self._device, self._batch, self._rows = memory, device, batch, rows
-        self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * int(gpu.properties()["multiprocessors"])
+    def __init__(
+        self, gpu: ModuleType, memory: Memory, device: DeviceMemory, batch: int, rows: Sequence[int], most_blocks: int
+    ) -> None:
+        self._memory, self._device, self._batch, self._rows, self._most_blocks = memory, device, batch, rows, most_blocks
         program = memory.program
         units = {op: unit_name(op, program.dtype) for op in {program.rows[number].op for number in rows}}
         entries = gpu.load(list(units.values()))
@@ -117,7 +120,7 @@ class Launches:
 class OneBlock:
     """A table of rows, through which one block of threads goes step by step; see `fastnn_kernels.cuda.interpreter`.
 
-    Parameters are those of `Launches`.
+    Parameters are those of `Launches`; there is one block.
     """
 
     def __init__(self, gpu: ModuleType, memory: Memory, device: DeviceMemory, batch: int, rows: Sequence[int]) -> None:

@@ -39,13 +39,13 @@ def unit_parameters(unit: str) -> dict[str, str]:
 
 def entry_function(unit: str, names: dict[str, Any]) -> Callable[..., None]:
     """The Python function of a unit's entry; ``names`` are those of `ptx` or its twin, and its integer types."""
-    from fastnn_kernels.cuda.kernels import KERNELS
+    from fastnn_kernels.cuda.kernels import KERNELS, KERNELS_OF_UNITS
 
     op, dtype = split_unit(unit)
     if op == INTERPRETER:
         namespace, source = {f"kernel_{name}": kernel for name, kernel in KERNELS.items()}, interpreter_source(KERNELS, dtype)
     else:
-        namespace, source = {"function": KERNELS[op]}, adapter_source(INSTRUCTIONS[op], dtype)
+        namespace, source = {"function": KERNELS_OF_UNITS.get(unit, KERNELS[op])}, adapter_source(INSTRUCTIONS[op], dtype)
     namespace |= names
     exec(source, namespace)
     return namespace["entry"]

@@ -15,6 +15,7 @@ from numba.cuda import dispatcher, types
 
 from fastnn_kernels.cuda import probe, ptx
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
+from fastnn_kernels.cuda.kernels import BLOCKS
 from fastnn_kernels.units import symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
@@ -54,7 +55,14 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
     target = (*capability, "a") if capability[0] >= 9 else capability
     with _compute_capability(capability):
         text, _ = cuda.compile(
-            function, signature, device=False, abi="numba", cc=target, output="ptx", launch_bounds=ptx.THREADS, fastmath=False
+            function,
+            signature,
+            device=False,
+            abi="numba",
+            cc=target,
+            output="ptx",
+            launch_bounds=(ptx.THREADS, BLOCKS.get(unit, 1)),
+            fastmath=False,
         )
     (mangled,) = ENTRY.findall(text)
     return ENVIRONMENTS.sub("", text).replace(mangled, symbol(unit))

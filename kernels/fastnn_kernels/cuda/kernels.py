@@ -44,3 +44,10 @@ KERNELS: dict[str, Any] = {
     "rmsprop": updates.rmsprop,
     "adam": updates.adam,
 }
+
+KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32}
+"""Kernels for one dtype alone; the interpreter, whose programs are small, has no use for them."""
+
+BLOCKS = {"matmul-float32": 2}
+"""Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
+registers a thread."""

@@ -32,11 +32,6 @@ def device_function(function: Callable[..., Any]) -> Any:
 
 
 @device_function
-def thread():
-    return types.uint32(cuda.threadIdx.x)
-
-
-@device_function
 def block():
     return types.uint32(cuda.blockIdx.x)
 
@@ -205,6 +200,18 @@ def _inline(builder: Any, result: Any, text: str, constraints: str, arguments: S
     """One piece of PTX."""
     function = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(ir.InlineAsm(function, text, constraints, side_effect=effect), arguments)
+
+
+@intrinsic
+def thread(typingctx: Any) -> Any:
+    """The thread's number in its block, read anew by every call: otherwise LLVM computes what the interpreter's kernels make of it
+    before the first step, and keeps it in registers that sm_75 does not have.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _inline(builder, I32, "mov.u32 $0, %tid.x;", "=r", [])
+
+    return types.uint32(), codegen
 
 
 @intrinsic

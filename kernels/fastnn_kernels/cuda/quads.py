@@ -59,14 +59,17 @@ def quads(start, stop, worker, workers):
     return range(ptx.unsigned(first), ptx.unsigned(stop), ptx.unsigned(4 * THREADS * workers))
 
 
+def defined(source: str, **names: Any) -> Any:
+    """The kernel that ``source`` defines: what is written out here stays in registers, a loop over a tuple would not."""
+    exec(source, names)
+    return kernel(names[source[len("def ") : source.index("(")]])
+
+
 def each(function: Callable[..., Any], quadruples: int, constants: int) -> Any:
     """``function`` of every element of some quadruples, and of numbers that are the same for all four."""
-    names = [f"q{k}" for k in range(quadruples)]
-    rest = [f"c{k}" for k in range(constants)]
-    calls = (f"function({', '.join([f'{name}[{k}]' for name in names] + rest)})" for k in range(4))
-    namespace: dict[str, Any] = {"function": function}
-    exec(f"def of_each({', '.join(names + rest)}):\n    return ({', '.join(calls)})\n", namespace)
-    return kernel(namespace["of_each"])
+    tuples, rest = [f"q{number}" for number in range(quadruples)], [f"c{number}" for number in range(constants)]
+    calls = (f"function({', '.join([f'{name}[{place}]' for name in tuples] + rest)})" for place in range(4))
+    return defined(f"def of_each({', '.join(tuples + rest)}):\n    return ({', '.join(calls)})\n", function=function)
 
 
 @kernel

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 
 from fastnn_kernels.cuda.block import THREADS
 
+BANKS = 32
+"""Of shared memory."""
+
 STRIP = 16
-"""Rows of a strip: what four threads below each other hold, four rows each."""
+"""Rows of out that a warp works on: four threads below each other have four rows each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """``rows`` x ``columns`` of out, computed by a block at a time.
+    """``rows`` x ``columns`` of out, computed by a block at a time; ``padding``: see `packing`.
 
-    A thread has four columns and ``4 * strips`` rows of it in registers; up to 4 x 8 threads of a warp lie side by side. Threads
-    that are left over make further groups, which share out the terms: their sums are added in order.
+    A thread has four rows and four columns of it in registers; up to 4 x 8 threads of a warp lie side by side. Threads that are
+    left over make further groups, which share out the terms: their sums are added in order.
     """
 
     rows: int
     columns: int
-    strips: int
     padding: int
 
     @property
@@ -29,24 +31,9 @@ class Tile:
         return min(8, self.columns // 4)
 
     @property
-    def lanes(self) -> int:
-        """Threads of a warp that work on one part of the tile."""
-        return 4 * self.lanes_across
-
-    @property
-    def warps_across(self) -> int:
-        """Parts of the tile side by side."""
-        return self.columns // (4 * self.lanes_across)
-
-    @property
-    def warps_down(self) -> int:
-        """Parts of the tile below each other."""
-        return self.rows // (STRIP * self.strips)
-
-    @property
     def members(self) -> int:
         """Threads of a group."""
-        return self.lanes * self.warps_across * self.warps_down
+        return self.rows * self.columns // STRIP
 
     @property
     def groups(self) -> int:
@@ -63,18 +50,19 @@ class Tile:
         """Elements of shared memory: a slab of ``depth`` terms of a and one of b."""
         return self.depth * (self.rows + self.columns + 2 * self.padding)
 
+    def flip(self, term: int) -> int:
+        """By which bits the items of a term are exchanged: see `packing`."""
+        return term // (BANKS // self.padding) % (self.padding // 2) * 8
 
-SIZES = {
-    256: ((128, 64, 2, 8), (64, 64, 1, 4), (16, 16, 1, 4)),
-    32: ((32, 32, 2, 8), (16, 32, 1, 4), (16, 16, 1, 4)),
-}
+
+SIZES = {256: ((64, 64, 8), (16, 16, 4)), 32: ((16, 32, 4), (16, 16, 4))}
 """The tiles by the threads of a block: 256 on a GPU, 32 in the simulator."""
 
-LARGE, MEDIUM, SMALL = (Tile(*sizes) for sizes in SIZES[THREADS])
-"""The more of out is in registers, the less often a and b are read; the more tiles, the more blocks have work."""
+LARGE, SMALL = (Tile(*sizes) for sizes in SIZES[THREADS])
+"""Large tiles read a and b less often; small ones are more, so that more blocks have work, and split a sum among more threads."""
 
-ENOUGH_TILES = THREADS // 2 if THREADS > 32 else 4
-"""About as many as a GPU has multiprocessors; in the simulator few, so that tests reach every tile."""
+ENOUGH_TILES = 64 if THREADS == 256 else 4
+"""Large tiles that keep half of a GPU's multiprocessors busy; in the simulator few, so that tests reach both."""
 
-SHARED_ELEMENTS = max(tile.shared_elements for tile in (LARGE, MEDIUM, SMALL))
+SHARED_ELEMENTS = max(LARGE.shared_elements, SMALL.shared_elements)
 """Elements of shared memory: 40 KB of float64."""

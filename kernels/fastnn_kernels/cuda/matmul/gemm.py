@@ -8,30 +8,30 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastnn_kernels.cuda.block import THREADS, sync, thread
-from fastnn_kernels.cuda.matmul.blocking import ENOUGH_TILES, LARGE, MEDIUM, SHARED_ELEMENTS, SMALL, Tile
-from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, store_of
+from fastnn_kernels.cuda.matmul.blocking import ENOUGH_TILES, LARGE, SHARED_ELEMENTS, SMALL, STRIP, Tile
+from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, put_sums_of, store_of, unchanged
 from fastnn_kernels.cuda.matmul.packing import packing_of
+from fastnn_kernels.cuda.matmul.tensor_cores import exact_unless_finite, put_tensor_sums_of, tensor_multiply_of
 from fastnn_kernels.cuda.quads import flat
 from fastnn_kernels.cuda.target import kernel, ptx
 
 SUM_COLUMNS = min(32, THREADS // 4)
 """Columns that a block sums at a time: a warp reads neighbours, other warps other rows."""
 
-LARGE_SIDES, MEDIUM_SIDES = (LARGE.rows, LARGE.columns), (MEDIUM.rows, MEDIUM.columns)
-
 SUM_GROUPS = THREADS // SUM_COLUMNS
 
 
-def product_of(tile: Tile) -> Any:
-    """``product(a, ..., workers)`` by tiles of one kind."""
+def product_of(tile: Tile, multiply: Any, put_sums: Any, repaired: Any) -> Any:
+    """``product(a, ..., workers)`` by tiles of one kind; ``multiply`` adds a slab's products to a thread's sums."""
     (fetch_a, put_a), (fetch_b, put_b) = packing_of(tile, tile.rows), packing_of(tile, tile.columns)
-    places, multiply, store = places_of(tile), multiply_of(tile), store_of(tile)
-    rows, columns, depth, sums = tile.rows, tile.columns, tile.depth, 16 * tile.strips
+    rows, columns, depth, places, store = tile.rows, tile.columns, tile.depth, places_of(tile), store_of(tile, repaired)
     b_first = depth * (rows + tile.padding)
 
     @kernel
-    def product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
+    def product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
         """While a slab's products are computed, the quads of the next one are on their way."""
         m, n = out.shape
         terms = a.shape[0] if transpose_a else a.shape[1]
@@ -41,44 +41,58 @@ def product_of(tile: Tile) -> Any:
         tiles = (m + rows - 1) // rows * tiles_across
         for number in range(worker, tiles, workers):
             first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
-            total = ptx.zeros(out.dtype.type, sums)
+            sums = ptx.zeros(out.dtype.type, STRIP)
             for term in range(-depth, terms, depth):
                 a_quads = fetch_a(x, a.shape[0], a.shape[1], not transpose_a, first_i, term + depth)
                 b_quads = fetch_b(y, b.shape[0], b.shape[1], transpose_b, first_j, term + depth)
                 if term >= 0:
-                    total = multiply(total, slabs, group, row, column, lane)
+                    sums = multiply(sums, shared, group, row, column, lane)
                 sync()
-                put_a(slabs, 0, not transpose_a, a_quads)
-                put_b(slabs, b_first, transpose_b, b_quads)
+                put_a(shared, 0, not transpose_a, a_quads)
+                put_b(shared, b_first, transpose_b, b_quads)
                 sync()
-            store(total, slabs, group, row, column, lane, out, first_i, first_j, bias, activation, slope, accumulate)
+            put_sums(sums, shared, (group * rows + row) * columns + column, lane)
+            sync()
+            store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 
     return product
 
 
-large_product, medium_product, small_product = (product_of(tile) for tile in (LARGE, MEDIUM, SMALL))
+large_product, small_product = (product_of(tile, multiply_of(tile), put_sums_of(tile), unchanged) for tile in (LARGE, SMALL))
+tensor_product = product_of(LARGE, tensor_multiply_of(LARGE), put_tensor_sums_of(LARGE), exact_unless_finite)
+
+LARGE_ROWS, LARGE_COLUMNS = LARGE.rows, LARGE.columns
+
+TENSOR_CORES = 80
+"""The first architecture whose tensor cores take float32 numbers."""
 
 
 @kernel
-def fits(sides, m, n):
-    """Whether there are enough tiles of these sides, and none is half empty."""
-    rows, columns = sides
-    tiles = ((m + rows - 1) // rows) * ((n + columns - 1) // columns)
-    return tiles >= ENOUGH_TILES and 2 * m > rows and 2 * n > columns
+def is_large(out):
+    """Whether there are enough large tiles, and none is half empty."""
+    m, n = out.shape
+    tiles = ((m + LARGE_ROWS - 1) // LARGE_ROWS) * ((n + LARGE_COLUMNS - 1) // LARGE_COLUMNS)
+    return tiles >= ENOUGH_TILES and 2 * m > LARGE_ROWS and 2 * n > LARGE_COLUMNS
 
 
 @kernel
 def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
-    """The largest tile of which there are enough; float64 always by the small ones, whose sums fit the registers."""
-    dtype = out.dtype.type
-    slabs, slope = ptx.shared_array(dtype, SHARED_ELEMENTS), dtype(negative_slope)
-    if out.itemsize == 4 and fits(LARGE_SIDES, out.shape[0], out.shape[1]):
-        large_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
-    elif out.itemsize == 4 and fits(MEDIUM_SIDES, out.shape[0], out.shape[1]):
-        medium_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    """By small tiles, whatever the shape: all that float64 and small programs need."""
+    shared, slope = ptx.shared_array(out.dtype.type, SHARED_ELEMENTS), out.dtype.type(negative_slope)
+    small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+
+
+@kernel
+def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
+    """`matmul` of float32: large tiles on tensor cores, where there are any."""
+    shared, slope = ptx.shared_array(np.float32, SHARED_ELEMENTS), np.float32(negative_slope)
+    if not is_large(out):
+        small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    elif ptx.architecture() >= TENSOR_CORES:
+        tensor_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
     else:
-        small_product(a, b, bias, slabs, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+        large_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
 
 
 @kernel

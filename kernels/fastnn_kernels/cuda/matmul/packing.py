@@ -1,8 +1,8 @@
 """From a and b to shared memory: slabs of some terms, in which the elements of one term are neighbours whatever the layout was.
 
 An operand is a matrix of items, the rows of a or the columns of b, by terms; in memory either an item's terms are neighbours
-(``along_terms``) or a term's items. In a slab, item i of term t is element ``i ^ flip(t)`` of its row t: terms that are written, or
-read by tensor cores, at the same time lie in different banks.
+(``along_terms``) or a term's items. In a slab, item i of term t is element ``i ^ flip(t)`` of row t, which ends in some padding:
+what is written, or read by tensor cores, at the same time lies in different banks.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, thread
-from fastnn_kernels.cuda.matmul.blocking import Tile
-from fastnn_kernels.cuda.quads import load4
+from fastnn_kernels.cuda.matmul.blocking import BANKS, Tile
+from fastnn_kernels.cuda.quads import defined, load4
 from fastnn_kernels.cuda.target import kernel, ptx
-
-BANKS = 32
 
 
 def flip_of(tile: Tile) -> Any:
-    """``flip(term)`` for a tile: by what bits the items of a term are exchanged."""
+    """`Tile.flip` as a kernel."""
     terms, ways = BANKS // tile.padding, tile.padding // 2
 
     @kernel
@@ -66,8 +64,6 @@ def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
 
     calls = [f"fetch_quad(x, rows, columns, along_terms, first_item, first_term, {number})" for number in range(quads)]
     lines = ["def fetch(x, rows, columns, along_terms, first_item, first_term):", f"    return ({', '.join(calls)},)"]
-    lines += ["def put(slab, first, along_terms, quads):"]
-    lines += [f"    put_quad(slab, first, along_terms, quads[{number}], {number})" for number in range(quads)]
-    namespace: dict[str, Any] = {"fetch_quad": fetch_quad, "put_quad": put_quad}
-    exec("\n".join(lines), namespace)
-    return kernel(namespace["fetch"]), kernel(namespace["put"])
+    fetch = defined("\n".join(lines), fetch_quad=fetch_quad)
+    lines = [f"    put_quad(slab, first, along_terms, quads[{number}], {number})" for number in range(quads)]
+    return fetch, defined("\n".join(["def put(slab, first, along_terms, quads):", *lines]), put_quad=put_quad)

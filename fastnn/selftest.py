@@ -1,4 +1,4 @@
-"""``python -m fastnn selftest``: is what a device computes right? Every instruction against the reference, then a training."""
+"""``python -m fastnn selftest``: is what a device computes right? Every instruction against the reference, then two trainings."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from fastnn.utils import set_random_seed
 WORKERS = (1, 3)
 """Threads, or blocks of a GPU: the bits must not depend on them."""
 
+WIDTHS = (64, 512)
+"""Hidden units of the trainings: a GPU may run small and large programs in different ways."""
+
 EPOCHS = 5
 LOSS_TOLERANCE = 1e-4
 """How far a loss of the training may be from the reference's, as a fraction of it: float32 rounds 230 updates differently."""
@@ -35,7 +38,8 @@ def run(device: str) -> int:
         print(f"python -m fastnn selftest: {error}", file=sys.stderr)
         return 2
     print(f"device {device}: {len(INSTRUCTIONS)} instructions, {len(CASES)} cases in {' and '.join(FLOAT_TYPES)}", flush=True)
-    failures = sum(instruction_failures(op, execute) for op in INSTRUCTIONS) + training_failures(device)
+    failures = sum(instruction_failures(op, execute) for op in INSTRUCTIONS)
+    failures += sum(training_failures(width, device) for width in WIDTHS)
     print(f"{f'{failures} FAILURES' if failures else 'all right'}; {time.perf_counter() - start:.1f} s")
     return 1 if failures else 0
 
@@ -53,20 +57,20 @@ def instruction_failures(op: str, execute: Callable[..., None]) -> int:
     return len(told)
 
 
-def training_failures(device: str) -> int:
+def training_failures(width: int, device: str) -> int:
     """Some epochs over the digits, whose loss must fall as the reference's does; returns 1 when it does not."""
-    losses, wanted = train_digits(device), train_digits("reference")
+    losses, wanted = train_digits(width, device), train_digits(width, "reference")
     difference = float(np.max(np.abs(np.subtract(losses, wanted)) / wanted)) if len(losses) == len(wanted) else np.inf
     right = difference <= LOSS_TOLERANCE  # not so when it is NaN
-    print(f"digits, loss of {EPOCHS} epochs: {' '.join(f'{loss:.4f}' for loss in losses)}")
+    print(f"digits, {width} hidden units, loss of {EPOCHS} epochs: {' '.join(f'{loss:.4f}' for loss in losses)}")
     print(f"  {difference:.1e} from the reference, at most {LOSS_TOLERANCE:g}: {'right' if right else 'FAILED'}", flush=True)
     return 0 if right else 1
 
 
-def train_digits(device: str) -> list[float]:
+def train_digits(width: int, device: str) -> list[float]:
     """The loss after each epoch; the same seed for every device."""
     set_random_seed(0)
     (x, y), _ = digits.load_data()
-    model = Sequential([Input((8, 8)), Flatten(), Dense(64, activation="relu"), Dense(10, activation="softmax")])
+    model = Sequential([Input((8, 8)), Flatten(), Dense(width, activation="relu"), Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", device=device)
     return model.fit(x / 16, y, epochs=EPOCHS, verbose=0).history["loss"]

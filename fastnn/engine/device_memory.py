@@ -89,8 +89,8 @@ class DeviceMemory:
         self._outputs, self._rates = _places(program, "put_rows", "data"), _places(program, "next_update", "learning_rate")
         self._never_sent = self._outputs | self._rates | _places(program, "shuffle", "state")
         self._both_ways = [name for name in ("control", "totals") if own[name].nbytes]
-        if program.bytes.get("grads"):
-            self.stream.upload(self._segments["grads"], memory.segments["grads"])  # zeros between the weights
+        if "grads" in own:
+            self.stream.upload(self._segments["grads"], own["grads"])  # zeros between the weights
 
     # -- addresses -------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ def test_a_device_that_is_right(few_cases, capsys, device):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"device {device}: 3 instructions, 3 cases in float32 and float64"
     assert [line.split() for line in lines[1:4]] == [[op, "2", "of", "2", "right"] for op in selftest.INSTRUCTIONS]
-    assert lines[4].startswith("digits, loss of 5 epochs: 2.1")
+    assert lines[4].startswith("digits, 64 hidden units, loss of 5 epochs: 2.1")
+    assert lines[6].startswith("digits, 512 hidden units, loss of 5 epochs: 1.")
     assert lines[-1].startswith("all right; ")
 
 
@@ -36,13 +37,13 @@ def test_wrong_numbers_and_failures_are_told(few_cases, capsys, monkeypatch):
 
     executor = select.executor
     monkeypatch.setattr(select, "executor", lambda device: wrong if device == "cpu" else executor(device))
-    monkeypatch.setattr(selftest, "train_digits", lambda device: [1.0, np.nan if device == "cpu" else 0.5])
+    monkeypatch.setattr(selftest, "train_digits", lambda width, device: [1.0, np.nan if device == "cpu" else 0.5])
     assert selftest.run("cpu") == 1
     text = capsys.readouterr().out
     assert text.count("RuntimeError: the device is gone") == 2
     assert text.count("AssertionError: Not equal to tolerance") == 2
-    assert "nan from the reference, at most 0.0001: FAILED" in text
-    assert "5 FAILURES" in text
+    assert text.count("nan from the reference, at most 0.0001: FAILED") == 2
+    assert "6 FAILURES" in text
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda"])

@@ -6,6 +6,7 @@ The same names as in `driver`.
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ ALIGNMENT = 256
 """Of allocated memory, as on a device."""
 
 _live: weakref.WeakSet[Buffer] = weakref.WeakSet()
+_lock = threading.Lock()
 
 
 def properties() -> dict[str, Any]:
@@ -36,7 +38,8 @@ class Buffer:
         self._memory = np.full(max(size, 1) + ALIGNMENT, 0xFF, np.uint8)
         self.size = size
         self.address = self._memory.ctypes.data + -self._memory.ctypes.data % ALIGNMENT
-        _live.add(self)
+        with _lock:
+            _live.add(self)
 
 
 def allocate(size: int) -> Buffer:
@@ -46,7 +49,9 @@ def allocate(size: int) -> Buffer:
 
 def _check(address: int, size: int) -> None:
     """An address that the device would not know is an error."""
-    if not any(buffer.address <= address and address + size <= buffer.address + max(buffer.size, 1) for buffer in list(_live)):
+    with _lock:
+        buffers = list(_live)
+    if not any(buffer.address <= address and address + size <= buffer.address + max(buffer.size, 1) for buffer in buffers):
         raise RuntimeError(f"{size} bytes at address {address} are not memory of the device")
 
 

@@ -92,13 +92,14 @@ def train(name: str, device: str, dtype: str) -> tuple[dict[str, Any], set[str]]
     return found, {row.op for program in model._runtime.programs.values() for row in program.rows}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", TRAININGS)
+DOUBLE = list(TRAININGS)[:2] if SIMULATED else TRAININGS
+"""The simulator is slow: float64 for two of them there."""
+
+
+@pytest.mark.parametrize(("name", "dtype"), [*((name, "float32") for name in TRAININGS), *((name, "float64") for name in DOUBLE)])
 def test_a_training_on_the_device_equals_the_reference(name, dtype, steps, monkeypatch):
     if reason := gpu.why_not():
         pytest.skip(reason)
-    if SIMULATED and name not in list(TRAININGS)[:2] and (dtype, steps) != ("float32", "launches"):
-        pytest.skip("the simulator is slow: float64 and one block for two of them")
     monkeypatch.setattr("fastnn.config._settings", {"floatx": dtype, "threads": None, "device": None})
     wanted, _ = train(name, "reference", dtype)
     found, _ = train(name, "cuda", dtype)

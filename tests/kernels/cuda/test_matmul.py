@@ -1,0 +1,95 @@
+"""Inside matmul: tiles, banks, and the two ways to multiply large ones. Whole products: ``test_kernels``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ATTRIBUTES = {"activation": 0, "negative_slope": 0.0, "accumulate": 0}
+
+
+def product(a: NDArray, b: NDArray, transpose_a: int = 0, transpose_b: int = 0) -> NDArray:
+    from fastnn_kernels.cuda.execute import execute
+
+    out = np.full((a.shape[1 if transpose_a else 0], b.shape[0 if transpose_b else 1]), np.nan, a.dtype)
+    execute("matmul", {"a": a, "b": b, "out": out}, {**ATTRIBUTES, "transpose_a": transpose_a, "transpose_b": transpose_b})
+    return out
+
+
+def numbers(rows: int, columns: int, seed: int) -> NDArray:
+    return np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), [(0, 0), (1, 1)])
+def test_large_tiles_without_tensor_cores(transpose_a: int, transpose_b: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn_kernels.cuda import target
+
+    if not target.SIMULATED:
+        pytest.skip("a GPU has them or has not")
+    monkeypatch.setattr(target.ptx, "architecture", lambda: 75)
+    a, b = numbers(37, 21, 1), numbers(21, 50, 2)
+    found = product(a.T.copy() if transpose_a else a, b.T.copy() if transpose_b else b, transpose_a, transpose_b)
+    exact, terms = a.astype(float) @ b, np.abs(a).astype(float) @ np.abs(b)
+    assert (np.abs(found - exact) <= 2.0**-21 * terms).all()
+
+
+def test_tensor_cores_are_as_exact_as_float32() -> None:
+    """Whole tiles, aligned; a rounding to 10 bits would be off by 2**-11 of a term."""
+    a, b = numbers(64, 96, 3), numbers(96, 64, 4)
+    exact, terms = a.astype(float) @ b, np.abs(a).astype(float) @ np.abs(b)
+    assert (np.abs(product(a, b) - exact) <= 2.0**-21 * terms).all()
+
+
+def test_infinite_terms_and_numbers_that_round_to_infinity() -> None:
+    """0 * inf is NaN; inf * 2 is inf though the rest of inf is NaN; the largest number times 1/2 is finite."""
+    largest = float(np.finfo(np.float32).max)
+    a, b = np.zeros((64, 32), np.float32), np.full((32, 64), 0.5, np.float32)
+    a[1, 3], a[2, 3], a[3, 3], a[4, 3] = np.inf, -np.inf, np.nan, largest
+    b[3, :32] = 0.0
+    found = product(a, b)
+    assert np.isnan(found[1:4, :32]).all()
+    assert (found[1, 32:] == np.inf).all()
+    assert (found[2, 32:] == -np.inf).all()
+    assert np.isnan(found[3, 32:]).all()
+    assert (found[4, 32:] == largest / 2).all()
+    assert (found[5:] == 0.0).all()
+
+
+@pytest.mark.parametrize("start", range(0, 32, 8))
+def test_what_tensor_cores_read_at_a_time_lies_in_different_banks(start: int) -> None:
+    """The lanes (g, t) of a warp read item g of the terms t; so do quads of neighbouring terms that are written."""
+    from fastnn_kernels.cuda.matmul.blocking import BANKS, Tile
+
+    tile = Tile(64, 64, 8)
+    stride = tile.rows + tile.padding
+    for terms in (start, start + 4):
+        read = {((terms + t) * stride + (g ^ tile.flip(terms))) % BANKS for t in range(4) for g in range(8)}
+        assert len(read) == BANKS
+    written = {((4 * quad) * stride + (item ^ tile.flip(4 * quad))) % BANKS for quad in range(4) for item in range(8)}
+    assert len(written) == BANKS
+
+
+def test_tiles_fill_a_block_and_fit_shared_memory() -> None:
+    from fastnn_kernels.cuda.block import THREADS
+    from fastnn_kernels.cuda.matmul.blocking import LARGE, SHARED_ELEMENTS, SMALL
+
+    for tile in (LARGE, SMALL):
+        assert tile.groups * tile.members == THREADS
+        assert tile.depth % (4 * tile.groups) == 0
+        assert tile.groups * tile.rows * tile.columns <= SHARED_ELEMENTS
+    assert LARGE.groups == 1
+    assert LARGE.depth % 16 == 0
+    assert 8 * SHARED_ELEMENTS <= 48 * 1024
+
+
+@pytest.mark.parametrize("padding", [4, 8])
+def test_flips(padding: int) -> None:
+    from fastnn_kernels.cuda.matmul.blocking import Tile
+    from fastnn_kernels.cuda.matmul.packing import flip_of
+    from fastnn_kernels.cuda.target import SIMULATED
+
+    if not SIMULATED:
+        pytest.skip("the kernel is compiled")
+    tile = Tile(64, 64, padding)
+    assert [flip_of(tile)(term) for term in range(64)] == [tile.flip(term) for term in range(64)]

@@ -5,6 +5,8 @@ A row is read again for its gradient, then from the nearest cache: that is one p
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn_kernels.cuda.activations import exp_sum, shifted_exp_each
 from fastnn_kernels.cuda.block import block_sum, indices, thread
 from fastnn_kernels.cuda.quads import flat, load4, store_gradient4
@@ -31,7 +33,7 @@ def sum_of_counted(weight, labels, rows, weighted, ignore_class):
     total = 0.0
     for m in indices(rows, 0, 1):
         if labels.size == 0 or labels[m] != ignore_class:
-            total += weight[m] if weighted else 1.0
+            total += np.float64(weight[m]) if weighted else 1.0
     return block_sum(total)
 
 

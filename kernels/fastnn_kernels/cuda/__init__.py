@@ -8,4 +8,4 @@ SIMULATED = _SETTING != 0
 """Kernels are plain Python, the device is memory of the host. Read as Numba reads it; numba-cuda itself is not needed then."""
 
 THREADS = max(32, _SETTING) if SIMULATED else 256
-"""Threads of a block; simulated, one warp, for tests that end, or as many as ``NUMBA_ENABLE_CUDASIM=64`` or ``256`` asks for."""
+"""Threads of a block; simulated, one warp, for tests that end, or with ``NUMBA_ENABLE_CUDASIM=256`` as many as on a GPU."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from fastnn_kernels.instructions import DTYPES
-from fastnn_kernels.system import at_fork
+from fastnn_kernels.system import at_fork, interrupts_deferred
 from numpy.typing import NDArray
 
 from fastnn.program import BATCH, SAMPLES, SCRATCH, Operand, Program, Size, Symbol
@@ -42,8 +42,9 @@ class Twin(Protocol):
 class Buffer:
     """Bytes with one owner at a time, the host or a device: an arena of weights, the state of an optimizer.
 
-    A device that runs a program has them `lend`-ed to it, and keeps them afterwards; whoever looks at them on the host goes
-    through `home`, which fetches them, after the run that is going on. So weights stay where they are trained until somebody looks.
+    A device has them `lent` for its runs, and keeps them afterwards; whoever looks at them on the host goes through `home`, which
+    fetches them, after the run that is going on and before the next one. So weights stay where they are trained until somebody
+    looks. A host that writes while another thread runs the device, or a program on the host, races with it.
 
     Attributes
     ----------
@@ -53,39 +54,29 @@ class Buffer:
         The device's copy, once there is one.
     """
 
-    __slots__ = ("__weakref__", "_runs", "memory", "twin")
+    __slots__ = ("__weakref__", "_runs", "_waiting", "memory", "twin")
 
     def __init__(self, size: int) -> None:
         self.memory = aligned(size)
         self.twin: Twin | None = None
-        self._runs = 0
+        self._runs = self._waiting = 0
 
     def home(self) -> NDArray[np.uint8]:
         """The bytes, owned by the host from now on."""
         if id(self) in AWAY:
             with _change:
-                while self._runs:
-                    _change.wait()
-                if id(self) in AWAY:
-                    assert self.twin is not None
-                    self.twin.fetch(self.memory)
-                    del AWAY[id(self)]
+                self._waiting += 1
+                try:
+                    while self._runs:
+                        _change.wait()
+                    if id(self) in AWAY:
+                        assert self.twin is not None
+                        self.twin.fetch(self.memory)
+                        del AWAY[id(self)]
+                finally:
+                    self._waiting -= 1
+                    _change.notify_all()
         return self.memory
-
-    def lend(self) -> None:
-        """Let the device, whose copy is `twin`, own the bytes for a run at least; `give_back` ends the run."""
-        with _change:
-            if id(self) not in AWAY:
-                assert self.twin is not None
-                self.twin.send(self.memory)
-                AWAY[id(self)] = weakref.ref(self)
-            self._runs += 1
-
-    def give_back(self) -> None:
-        """The run has ended: the host may fetch the bytes when it needs them."""
-        with _change:
-            self._runs -= 1
-            _change.notify_all()
 
     def __del__(self) -> None:
         AWAY.pop(id(self), None)
@@ -97,21 +88,58 @@ AWAY: dict[int, weakref.ref[Buffer]] = {}
 _change = threading.Condition()
 
 
-def _all_home() -> None:
-    for reference in list(AWAY.values()):
-        if buffer := reference():
+@contextmanager
+def lent(buffers: Sequence[Buffer]) -> Iterator[None]:
+    """Let the device, which has the twins, own ``buffers`` for the block of a ``with``; it keeps them until somebody looks."""
+    running: list[Buffer] = []
+    try:
+        with interrupts_deferred():
+            _begin_run(buffers, running)
+        yield
+    finally:
+        with interrupts_deferred():
+            _end_run(running)
+
+
+def _begin_run(buffers: Sequence[Buffer], running: list[Buffer]) -> None:
+    """Send what is at home, all or none at a time, so that no two runs wait for each other; those who look go first."""
+    with _change:
+        while any(buffer._waiting for buffer in buffers):
+            _change.wait()
+        for buffer in buffers:
+            if id(buffer) not in AWAY:
+                assert buffer.twin is not None
+                buffer.twin.send(buffer.memory)
+                AWAY[id(buffer)] = weakref.ref(buffer)
+            buffer._runs += 1
+            running.append(buffer)
+
+
+def _end_run(running: Sequence[Buffer]) -> None:
+    with _change:
+        for buffer in running:
+            buffer._runs -= 1
+        _change.notify_all()
+
+
+def _away() -> list[Buffer]:
+    return [buffer for reference in list(AWAY.values()) if (buffer := reference()) is not None]
+
+
+def _before_fork() -> None:
+    """A child cannot use its parent's device: everything comes home, and stays there until the fork is done."""
+    _change.acquire()
+    while buffers := _away():
+        for buffer in buffers:
             buffer.home()
 
 
-def _no_runs() -> None:
+def _renew_lock() -> None:
     global _change
     _change = threading.Condition()
-    for reference in AWAY.values():
-        if buffer := reference():
-            buffer._runs = 0
 
 
-at_fork(before=_all_home, after_in_child=_no_runs)  # a child cannot use its parent's device
+at_fork(before=_before_fork, after_in_parent=lambda: _change.release(), after_in_child=_renew_lock)
 
 
 class Memory:
@@ -164,15 +192,6 @@ class Memory:
             if buffer.memory.nbytes < program.bytes[name]:
                 raise ValueError(f"segment {name!r} has {buffer.memory.nbytes} bytes, the program needs {program.bytes[name]}")
             self.segments[name] = buffer.memory
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """The device owns the weights and the shared segments for the block of a ``with``, and keeps them."""
-        with ExitStack() as loans:
-            for buffer in self.buffers:
-                buffer.lend()
-                loans.callback(buffer.give_back)
-            yield
 
     def come_home(self) -> None:
         """Let the host own the weights and the shared segments; for engines that run on the host, where some are `AWAY`."""

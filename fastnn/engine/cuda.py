@@ -18,7 +18,7 @@ from fastnn.engine.base import Progress, Stop
 from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, Launches, OneBlock, interpreter_unit, one_block_pays
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import operand_called
-from fastnn.memory import Memory
+from fastnn.memory import Memory, lent
 from fastnn.program import Program
 
 ON_THE_HOST = frozenset({"shuffle"})
@@ -103,7 +103,7 @@ class CudaEngine:
         resumed = any(row.op == "next_batch" for row in bound.memory.program.rows[:first_row])
         if bound.device.control[STEP] < 0:
             self._begin_pass(bound)
-        with bound.memory.lent():
+        with lent(bound.memory.buffers):
             bound.device.send(steps, bound.batch, resumed)
             try:
                 bound.steps.run(steps, first_row, resumed)

@@ -7,13 +7,14 @@ import os
 import pickle
 import threading
 import warnings
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
 
 from fastnn import Input, Sequential
 from fastnn.layers import Dense
-from fastnn.memory import ALIGNMENT, AWAY, CAPACITY_STEP, Buffer, Memory, aligned
+from fastnn.memory import ALIGNMENT, AWAY, CAPACITY_STEP, Buffer, Memory, aligned, lent
 from fastnn.optimizers import SGD
 from fastnn.program import BATCH, SAMPLES, SCRATCH, InputSlot, Operand, Program, WeightSlot
 from fastnn.variables import Variable
@@ -142,50 +143,89 @@ class PoisoningTwin:
         memory[:] = self.copy
 
 
-def lent(size: int = 64) -> tuple[Buffer, PoisoningTwin]:
-    """A buffer of zeros in the middle of a run on a device."""
-    buffer, twin = Buffer(size), PoisoningTwin(size)
+def twins() -> tuple[Buffer, PoisoningTwin]:
+    """A buffer of zeros, at home, and its twin."""
+    buffer, twin = Buffer(64), PoisoningTwin(64)
     buffer.twin = twin
-    buffer.lend()
     return buffer, twin
 
 
+def send_away(*buffers: Buffer) -> None:
+    """A run on the device that does nothing."""
+    with lent(buffers):
+        pass
+
+
 def test_the_device_keeps_the_bytes_until_somebody_looks() -> None:
-    buffer, twin = lent()
-    twin.copy += 1
-    buffer.give_back()
+    buffer, twin = twins()
+    with lent([buffer]):
+        twin.copy += 1
     assert id(buffer) in AWAY
     assert (buffer.memory == 0xFF).all()
-    buffer.lend()  # nothing is sent
-    twin.copy += 1
-    buffer.give_back()
+    with lent([buffer]):  # nothing is sent
+        twin.copy += 1
     assert (buffer.home() == 2).all()
     assert id(buffer) not in AWAY
     buffer.memory[:] = 5
-    buffer.lend()
-    buffer.give_back()
+    send_away(buffer)
     assert (twin.copy == 5).all()
     assert (buffer.home() == 5).all()
 
 
 def test_who_looks_during_a_run_waits_for_its_end() -> None:
-    buffer, twin = lent()
-    buffer.lend()  # two runs
+    buffer, twin = twins()
     seen: list[int] = []
     looking = threading.Thread(target=lambda: seen.append(int(buffer.home()[0])))
-    looking.start()
-    buffer.give_back()
-    looking.join(0.05)
-    assert looking.is_alive()
-    twin.copy[:] = 7
-    buffer.give_back()
+    with lent([buffer]):
+        with lent([buffer]):  # two runs
+            looking.start()
+        looking.join(0.05)
+        assert looking.is_alive()
+        twin.copy[:] = 7
     looking.join(10)
     assert seen == [7]
 
 
+def test_who_looks_comes_before_the_next_run() -> None:
+    buffer, _ = twins()
+    looked, over = threading.Event(), threading.Event()
+
+    def runs_one_after_the_other() -> None:
+        while not looked.is_set():
+            with lent([buffer]):
+                over.wait(0.001)
+
+    training = threading.Thread(target=runs_one_after_the_other)
+    training.start()
+    for _ in range(20):
+        buffer.home()
+    looked.set()
+    training.join(10)
+    assert not training.is_alive()
+
+
+def test_a_run_that_cannot_be_sent_is_none() -> None:
+    (first, _), (second, broken) = twins(), twins()
+    broken.send = Mock(side_effect=MemoryError)  # type: ignore[method-assign]
+    with pytest.raises(MemoryError), lent([first, second]):
+        pytest.fail("it ran")
+    assert (first.home() == 0).all()  # does not wait for ever
+    assert id(second) not in AWAY
+
+
+def test_what_cannot_be_fetched_stays_away() -> None:
+    buffer, twin = twins()
+    send_away(buffer)
+    with patch.object(twin, "fetch", side_effect=RuntimeError), pytest.raises(RuntimeError):
+        buffer.home()
+    assert id(buffer) in AWAY
+    assert (buffer.home() == 0).all()
+
+
 def test_a_buffer_that_is_gone_is_away_no_longer() -> None:
-    buffer, _ = lent()
+    buffer, _ = twins()
     name = id(buffer)
+    send_away(buffer)
     assert name in AWAY
     del buffer
     assert name not in AWAY
@@ -208,12 +248,9 @@ def test_variables_and_the_optimizers_state_come_home_when_they_are_looked_at() 
         (optimizer.buffer, lambda: pickle.loads(pickle.dumps(optimizer)).variables[2].numpy(), [0.0, 0.0]),
     ]
     for buffer, look, value in looks:
-        buffer.lend()
-        buffer.give_back()
+        send_away(buffer)
         np.testing.assert_array_equal(look(), value)
-    for buffer in (kernel.buffer, optimizer.buffer):
-        buffer.lend()
-        buffer.give_back()
+    send_away(kernel.buffer, optimizer.buffer)
     optimizer.apply([[2.0, 2.0]], [kernel])
     np.testing.assert_array_equal(kernel.numpy(), [0.0, 1.0])
 
@@ -231,14 +268,11 @@ def test_engines_on_the_host_bring_home_what_they_run_on(device: str) -> None:
     assert arena is not None
     for buffer in (arena, model.optimizer.buffer):
         buffer.twin = PoisoningTwin(len(buffer.memory))
-        buffer.lend()
-        buffer.give_back()
+        send_away(buffer)
     np.testing.assert_array_equal(predictor(x), output)
-    arena.lend()
-    arena.give_back()
+    send_away(arena)
     np.testing.assert_array_equal(model(x), output)
-    arena.lend()
-    arena.give_back()
+    send_away(arena)
     model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
     assert not {id(arena), id(model.optimizer.buffer)} & AWAY.keys()
     assert np.isfinite(model.get_weights()[0]).all()
@@ -247,8 +281,8 @@ def test_engines_on_the_host_bring_home_what_they_run_on(device: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_before_a_fork_everything_comes_home() -> None:
-    buffer, twin = lent()
-    buffer.give_back()
+    buffer, twin = twins()
+    send_away(buffer)
     twin.copy[:] = 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 3.12 warns of threads at a fork

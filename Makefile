@@ -30,6 +30,7 @@ check: $(VENV)/.dev
 
 cuda-check: $(VENV)/.cuda-check
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda tests/fastnn/engine/test_cuda.py
+	NUMBA_ENABLE_CUDASIM=256 $(BIN)/python -m pytest tests/kernels/cuda/test_execute.py tests/kernels/cuda/test_interpreter.py
 	$(BIN)/python -m pytest tests/kernels/cuda/test_compile.py
 	$(BIN)/python -m fastnn_kernels.cuda.check
 

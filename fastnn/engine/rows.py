@@ -39,9 +39,10 @@ def sizes_of(row: Row, memory: Memory, batch: int) -> list[int]:
 
 def attributes_of(row: Row, memory: Memory, batch: int) -> list[int | float]:
     """The row's attributes for a batch of ``batch`` samples, each as an int or a float as its contract line says."""
-    values = [memory.size(value, batch) if isinstance(value, Symbol) else value for value in row.attributes]
-    kinds = [kind for _, kind in row.instruction.attributes]
-    return [float(value) if kind == "d" else int(value) for kind, value in zip(kinds, values, strict=True)]
+    return [
+        memory.size(value, batch) if isinstance(value, Symbol) else float(value) if kind == "d" else int(value)
+        for (_, kind), value in zip(row.instruction.attributes, row.attributes, strict=True)
+    ]
 
 
 def operand_called(row: Row, name: str) -> Operand | None:

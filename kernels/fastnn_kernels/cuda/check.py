@@ -6,10 +6,15 @@ python -m fastnn_kernels.cuda.check [unit or instruction ...]
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cuda.pathfinder import find_nvidia_binary_utility
 
 from fastnn_kernels.system import usable_cores
 from fastnn_kernels.units import INTERPRETER, unit_name
@@ -19,6 +24,10 @@ CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
 
 REGISTERS = re.compile(r"used (\d+) registers")
 LOCAL = re.compile(r"([1-9]\d*) (bytes stack frame|bytes spill stores|bytes spill loads|stack|bytes lmem)")
+
+
+ON_TENSOR_CORES = {"matmul-float32": "HMMA"}
+"""Units whose machine code holds such an instruction, from sm_80."""
 
 
 def units() -> list[str]:
@@ -43,8 +52,23 @@ def check_unit(unit: str) -> list[str]:
             lines.append(f"BAD {name}: {type(error).__name__}: {error}")
             continue
         trouble = ", ".join(dict.fromkeys(match[0] for match in LOCAL.finditer(log)))
+        if capability >= (8, 0) and ON_TENSOR_CORES.get(unit, "") not in disassemble(code, unit):
+            trouble += f" no {ON_TENSOR_CORES[unit]}"
         lines.append(f"{'BAD' if trouble else 'ok '} {name}: {REGISTERS.findall(log)[0]} registers, {len(code)} bytes {trouble}")
     return lines
+
+
+def disassemble(code: bytes, unit: str) -> str:
+    """The machine code of a unit of `ON_TENSOR_CORES` as text, by nvdisasm."""
+    if unit not in ON_TENSOR_CORES:
+        return ""
+    program = find_nvidia_binary_utility("nvdisasm")
+    if program is None:
+        raise RuntimeError("nvdisasm is missing: pip install nvidia-cuda-nvdisasm")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "cubin")
+        path.write_bytes(code)
+        return subprocess.run([program, "-c", path], check=True, capture_output=True, text=True).stdout
 
 
 def main(arguments: Sequence[str]) -> int:

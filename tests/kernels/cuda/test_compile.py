@@ -89,3 +89,14 @@ def test_check_reports_local_memory(compiler, monkeypatch):
     assert bad.startswith("BAD relu-float32 sm_80: 255 registers")
     assert "8 bytes spill stores, 16 bytes lmem" in bad
     assert failed.startswith("BAD relu-float32 sm_90a: StopIteration")
+
+
+def test_check_reports_a_missing_instruction(compiler, monkeypatch):
+    from fastnn_kernels.cuda import check
+
+    monkeypatch.setattr(check, "CAPABILITIES", ((7, 5), (8, 0)))
+    monkeypatch.setattr(check, "ON_TENSOR_CORES", {UNIT: "HMMA"})
+    old, new = check.check_unit(UNIT)
+    assert old.startswith("ok ")
+    assert new.startswith("BAD")
+    assert new.endswith("no HMMA")

@@ -6,10 +6,9 @@ one worker; the block meets after each. Block b of a launch runs the b-th table,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from fastnn_kernels.instructions import DTYPES, FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS, Instruction
-from fastnn_kernels.operands import attribute_word
 
 NUMBERS = {op: number for number, op in enumerate(INSTRUCTIONS)}
 """Word 0 of a row."""
@@ -46,15 +45,6 @@ _TAIL = f"""
     if thread() == 0:
         store_int(positions + uint64(8) * uint64(block()), position)
 """
-
-
-def row_words(op: str, arguments: Sequence[float]) -> list[int]:
-    """The row that does what a launch of ``op`` with ``arguments`` does, as `adapters.parameters` orders them."""
-    instruction = INSTRUCTIONS[op]
-    plain = len(arguments) - len(instruction.attributes)
-    attributes = zip(instruction.attributes, arguments[plain:], strict=True)
-    words = [attribute_word(kind, value) for (_, kind), value in attributes]
-    return [NUMBERS[op], FLAG_STATUS * instruction.may_stop, *map(int, arguments[1:plain]), *words]
 
 
 def interpreter_source(ops: Iterable[str], dtype: str) -> str:

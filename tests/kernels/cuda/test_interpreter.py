@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from fastnn_kernels.instructions import INSTRUCTIONS, ROW_WORDS, STATUS
-from fastnn_kernels.operands import check_operands
+from fastnn_kernels.instructions import FLAG_STATUS, INSTRUCTIONS, ROW_WORDS, STATUS
+from fastnn_kernels.operands import attribute_word, check_operands
 
 ROWS = 3
 
@@ -39,13 +39,15 @@ class Model:
         )
 
     def row(self, op, addresses, names, attributes, size=0):
-        from fastnn_kernels.cuda.interpreter import row_words
+        from fastnn_kernels.cuda.interpreter import NUMBERS
 
         instruction = INSTRUCTIONS[op]
         addresses = addresses | {operand: self.buffers[name].address for operand, name in names.items()}
         arrays = {operand: self.host[name] for operand, name in names.items()}
         sizes = [size] if size else check_operands(instruction, arrays, "float32")
-        words = row_words(op, [0, *(addresses.get(spec.name, 0) for spec in instruction.operands), *sizes, *attributes])
+        operands = [addresses.get(spec.name, 0) for spec in instruction.operands]
+        values = [attribute_word(kind, value) for (_, kind), value in zip(instruction.attributes, attributes, strict=True)]
+        words = [NUMBERS[op], FLAG_STATUS * instruction.may_stop, *operands, *sizes, *values]
         return np.pad(np.array(words), (0, ROW_WORDS - len(words)))
 
     def upload(self, stream):

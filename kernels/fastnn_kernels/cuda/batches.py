@@ -37,7 +37,7 @@ def shuffle(control, index, state, worker, workers):
         i = last - me
         number = z + np.uint64(index.size - i) * np.uint64(SPLITMIX_STEP)
         j = np.int64(uniform(number) * (i + 1))
-        waits = i > 0
+        waits = bool(i > 0)
         while block_max(1 if waits else 0) > 0:
             others[me] = j if waits else -1
             sync()
@@ -52,7 +52,7 @@ def shuffle(control, index, state, worker, workers):
 @kernel
 def is_free(others, me, i, j):
     """Whether no thread before ``me`` waits to swap with i or j; the other place of its swap is larger than both."""
-    for earlier in range(me):
+    for earlier in range(me):  # noqa: SIM110 (Numba compiles no generator)
         if others[earlier] == i or others[earlier] == j:
             return False
     return True

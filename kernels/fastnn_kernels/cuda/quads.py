@@ -9,6 +9,7 @@ from fastnn_kernels.cuda.block import THREADS, maximum, thread
 from fastnn_kernels.cuda.target import kernel, ptx
 
 VECTOR_BYTES = 16
+"""What the address of a 128-bit access is a multiple of."""
 
 flat, words = ptx.flat, ptx.words
 

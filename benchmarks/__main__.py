@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fastnn_kernels.cuda import device as gpu
 from fastnn_kernels.system import usable_cores
+from fastnn_kernels.units import INTERPRETER
 
 from benchmarks import charts, compare, estimate, machine, quality, runner, tables
 from benchmarks.peers import Peer, all_peers
@@ -22,8 +24,9 @@ FOLDER = Path(__file__).parent / "results"
 
 QUICK_WORKLOADS = (
     "W1-blobs,W3-batch-64,W3-batch-256,W6-blobs-1-predict,W6-blobs-1-prepared,W6-mnist-32-prepared,W7-multiply_add,W7-copy,"
-    "W7-matmul-512x512x512-NN,W7-softmax_cross_entropy-4096x1000,W7-adam-10000000,costs,W8-import"
+    "W7-matmul-512x512x512-NN,W7-softmax_cross_entropy-4096x1000,W7-adam-10000000"
 )
+QUICK_ON_CPU = ",costs,W8-import"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--workloads", help="ids, keys or beginnings of names, a comma between them: W1,W6,matmul (default: all)")
     parser.add_argument("--peers", help="names or groups, a comma between them: fastnn,numpy,jax (default: all that are installed)")
-    parser.add_argument("--threads", help="numbers, a comma between them (default: 1,all; with --quick: all)")
+    parser.add_argument("--threads", help="numbers, a comma between them (default: 1,all; with --quick, or on a GPU: all)")
     parser.add_argument("--quick", action="store_true", help="few workloads, few samples, on all threads: less than 10 minutes")
-    parser.add_argument("--device", default="cpu", help="where to run: cpu, the only device that this version has")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where to run (default: cpu); cuda: W1 to W7")
     parser.add_argument("--data", type=Path, help="folder with mnist.npz for W11 (default: $FASTNN_DATA, else fastnn's digits)")
     parser.add_argument("--output", type=Path, help=f"the files to write, without suffix (default: {FOLDER.name}/<date>-<machine>)")
     parser.add_argument("--render", type=Path, metavar="JSON", help="draw the table and the charts of an earlier run again")
@@ -57,25 +60,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def measure(chosen: argparse.Namespace) -> int:
     """Run and write."""
-    if chosen.device != "cpu":
-        raise ValueError(f"device {chosen.device!r}: this version runs on the CPU alone; leave out --device")
+    device = chosen.device
+    if device == "cuda" and (reason := gpu.why_not()):
+        raise ValueError(f"--device cuda: no GPU can be used: {reason}")
     if chosen.data is not None:
         if not (chosen.data / "mnist.npz").is_file():
             raise ValueError(f"--data {chosen.data}: there is no mnist.npz in it")
         os.environ[quality.DATA_VARIABLE] = str(chosen.data)
-    workloads = select(chosen.workloads or (QUICK_WORKLOADS if chosen.quick else None))
-    peers = select_peers(chosen.peers)
+    quick = QUICK_WORKLOADS + QUICK_ON_CPU * (device == "cpu")
+    workloads = select(chosen.workloads or (quick if chosen.quick else None), device)
+    peers = select_peers(chosen.peers, device)
     if chosen.list:
         print(tables.listing(workloads, peers))
         return 0
-    threads = parse_threads(chosen.threads or ("all" if chosen.quick else "1,all"))
+    threads = parse_threads(chosen.threads or ("all" if chosen.quick or device == "cuda" else "1,all"))
+    if device == "cuda" and not gpu.ready(f"{INTERPRETER}-float32"):
+        print("fastnn runs small models as graphs here; after `python -m fastnn warmup --device cuda` they run in one block")
     start = time.monotonic()
-    settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER)
+    settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER, device)
     results = runner.run(workloads, peers, threads, settings, lambda line: print(line, flush=True), earlier)
     if not results.measurements:
         return 1
     print(f"\n{estimate.clock(time.monotonic() - start)}\n\n{tables.summary(results)}\n")
-    return write(results, chosen.output or FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{machine.slug()}")
+    return write(results, chosen.output or FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{machine.slug(device)}")
 
 
 def write(results: Results, path: Path) -> int:
@@ -102,9 +109,9 @@ def parse_threads(text: str) -> list[int]:
     return sorted(set(found))
 
 
-def select_peers(names: str | None) -> list[Peer]:
+def select_peers(names: str | None, device: str = "cpu") -> list[Peer]:
     """By name or by group; fastnn, which all are compared with, always takes part."""
-    peers = all_peers()
+    peers = all_peers(device)
     if names is None:
         return list(peers.values())
     wanted = {name.strip() for name in names.split(",")} | {"fastnn"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks import growth
 from benchmarks.drawing import COLORS, GREY, PALE, color, new_figure, plain, styles
 from benchmarks.results import LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
-from benchmarks.workloads import BATCHES, NEIGHBOUR, SQUARE
+from benchmarks.workloads import BATCHES, NEIGHBOUR, ONLY_CUDA, SQUARE
 from fastnn.bench.specs import KernelSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
 
@@ -122,7 +122,8 @@ def matmul(results: Results) -> Figure | None:
         assert isinstance(spec, KernelSpec)
         return spec.flops / measurement.value / 1e9
 
-    sizes = {row.key: row.spec.shape[0] for row in SQUARE if isinstance(row.spec, KernelSpec)}
+    rows = (*SQUARE, *(row for row in ONLY_CUDA if row in results.workloads))
+    sizes = {row.key: row.spec.shape[0] for row in rows if isinstance(row.spec, KernelSpec) and row.spec.op == "matmul"}
     drawn = _lines(results, sizes, rate, "Matrix products, float32: GFLOP/s over size", "n: (n, n) @ (n, n)", "GFLOP/s")
     if drawn is None:
         return None

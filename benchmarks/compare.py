@@ -56,8 +56,9 @@ def report(before: Results, after: Results, *, everything: bool = False) -> str:
     """A line a change that is flagged (of all, if ``everything``), then how many there were."""
     found = changes(before, after)
     lines = []
-    if before.machine["name"] != after.machine["name"] or before.machine["cores"] != after.machine["cores"]:
-        lines.append(f"the runs are from different machines: {before.machine['name']} and {after.machine['name']}")
+    if any(before.machine.get(name) != after.machine.get(name) for name in ("name", "cores", "gpu")):
+        named = [run.machine.get("gpu") or run.machine["name"] for run in (before, after)]
+        lines.append(f"the runs are from different machines: {named[0]} and {named[1]}")
     for change in found:
         if change.flagged or everything:
             lines.append(_line(change))

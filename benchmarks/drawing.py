@@ -41,7 +41,7 @@ def new_figure(width: float, height: float, title: str, results: Results) -> Fig
     layout.set(w_pad=0.12, h_pad=0.1, rect=(0, foot, 1, 1 - foot))
     drawn.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     machine = results.machine
-    about = f"{machine['name']}, {machine['cores']} cores, {results.date}"
+    about = f"{machine.get('gpu') or machine['name'] + ', ' + str(machine['cores']) + ' cores'}, {results.date}"
     drawn.text(0.99, 0.06 / height, about, ha="right", va="bottom", fontsize=7.5, color=GREY)
     return drawn
 

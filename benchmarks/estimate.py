@@ -31,12 +31,14 @@ CALLS = {"train": "train", "sweep": "train", "infer": "infer", "kernel": "kernel
 """The call of `Peer` without which it has nothing to do for rows of a kind."""
 
 
-def known(folder: Path) -> dict[Key, Measurement]:
-    """The measurements of all runs in ``folder``, of the newest run that has them."""
+def known(folder: Path, device: str = "cpu") -> dict[Key, Measurement]:
+    """The measurements of all runs on ``device`` in ``folder``, of the newest run that has them."""
     found: dict[Key, Measurement] = {}
     for path in sorted(folder.glob("*.json")):
         with suppress(ValueError):  # of another format
-            found |= {(m.workload, m.peer, m.threads == 1): m for m in load(path).measurements if m.status != "missing"}
+            run = load(path)
+            if run.device == device:
+                found |= {(m.workload, m.peer, m.threads == 1): m for m in run.measurements if m.status != "missing"}
     return found
 
 

@@ -57,7 +57,7 @@ def environment(peer: Peer, threads: int) -> dict[str, str]:
 def worker_command(peer: Peer, threads: int) -> list[str]:
     """The command line of a worker."""
     cores = ",".join(map(str, cores_of(threads)))
-    return [sys.executable, "-m", "benchmarks.worker", peer.name, str(threads), cores]
+    return [sys.executable, "-m", "benchmarks.worker", peer.name, str(threads), cores, peer.device]
 
 
 class Worker:

@@ -24,6 +24,9 @@ MACHINE = "machine"
 LIMITS = (MACHINE, "plain C")
 """What a library could reach: shown, but not counted among the peers."""
 
+LESS_PRECISE = ("cublas tf32", "cublas bf16")
+"""Not float32: shown, but not counted among the peers, and nobody's result is compared with theirs."""
+
 IN_CACHE = 1_000_000
 """Bytes of a kernel whose arrays stay in the caches of any machine; it is given by its time, and memory does not limit it."""
 
@@ -117,6 +120,11 @@ class Results:
         return [find(key) for key in dict.fromkeys(m.workload for m in self.measurements)]
 
     @property
+    def device(self) -> str:
+        """Where the peers computed."""
+        return str(self.settings.get("device", "cpu"))
+
+    @property
     def threads(self) -> list[int]:
         """The numbers of threads, in order."""
         return sorted({m.threads for m in self.measurements})
@@ -144,7 +152,7 @@ def load(path: Path) -> Results:
 def compare_results(measurements: Iterable[Measurement], own_order: Iterable[str]) -> list[Measurement]:
     """The measurements of one workload and number of threads, with ``agrees``: equal to the median of all in the given order."""
     measured, strangers = list(measurements), set(own_order)
-    compared = [m for m in measured if m.status == "ok" and m.result is not None]
+    compared = [m for m in measured if m.status == "ok" and m.result is not None and m.peer not in LESS_PRECISE]
     judges = [m for m in compared if m.peer not in strangers] or compared
     if len(compared) < 2:
         return measured

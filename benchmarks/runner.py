@@ -15,7 +15,6 @@ from benchmarks.peers import Peer
 from benchmarks.processes import Worker, busy_neighbour
 from benchmarks.results import Measurement, Results, compare_results, measurement_of, on_threads
 from benchmarks.settings import Settings
-from fastnn.bench.machine import describe
 from fastnn.bench.specs import MemorySpec, ProcessSpec, QualitySpec, Workload
 
 Progress = Callable[[str], None]
@@ -33,7 +32,7 @@ def run(
 
     ``earlier``: what the time left is estimated from.
     """
-    most = max(threads)
+    most, device = max(threads), peers[0].device
     missing = {peer.name: why for peer in peers if (why := peer.missing()) is not None}
     plan = [
         Step(row, count, [peer for peer in peers if row.peers is None or peer.name in row.peers])
@@ -63,8 +62,8 @@ def run(
         say("stopped; the rows so far are kept")
     return Results(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=describe(),
-        settings={**vars(settings), "threads": sorted(set(threads))},
+        machine=machine.about(device),
+        settings={**vars(settings), "threads": sorted(set(threads)), "device": device},
         peers={peer.name: {"group": peer.group, "version": machine.version(peer), "note": peer.note} for peer in peers},
         measurements=found,
     )

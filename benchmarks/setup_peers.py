@@ -1,10 +1,12 @@
 """Make ``.venv-peers``: fastnn itself and, one after the other, the libraries it is compared with; says what it could not get.
 
-``make bench-peers``, or ``python benchmarks/setup_peers.py [FOLDER]``. About 4 GB on disk. Runs again where it was interrupted.
+``make bench-peers``, or ``python benchmarks/setup_peers.py [--cuda] [FOLDER]``. About 4 GB on disk; with ``--cuda`` the libraries
+are those for an NVIDIA GPU (driver 580 or newer), some 12 GB. Runs again where it was interrupted.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-REQUIREMENTS = Path(__file__).parent / "requirements-peers.txt"
+REQUIREMENTS = {name: Path(__file__).parent / f"requirements-peers{name}.txt" for name in ("", "-cuda")}
 
 
 def groups(text: str) -> list[list[str]]:
@@ -32,22 +34,28 @@ def install(python: Path, requirements: list[str]) -> str | None:
     return errors[-1] if errors else f"pip ended with {ended.returncode}"
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, cuda: bool = False) -> int:
     """Install everything; 1 when fastnn itself could not be installed."""
+    ours = ["--editable", ".[bench,plot,cuda13]" if cuda else ".[bench,plot]"]
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(folder, with_pip=True)
     failed = {}
-    for requirements in (["--editable", ".[bench,plot]"], *groups(REQUIREMENTS.read_text())):
+    for requirements in (ours, *groups(REQUIREMENTS["-cuda" * cuda].read_text())):
         name, start = " ".join(requirements), time.perf_counter()
         print(f"{name:28}", end=" ", flush=True)
         reason = install(python, requirements)
         print(f"{time.perf_counter() - start:5.0f} s" if reason is None else f"missing: {reason}", flush=True)
         if reason is not None:
             failed[name] = reason
-    print(f"\n{python} -m benchmarks   compares with all of them" if not failed else f"\nnot installed: {', '.join(failed)}")
-    return int("--editable .[bench,plot]" in failed)
+    command = f"{python} -m benchmarks{' --device cuda' * cuda}"
+    print(f"\nnot installed: {', '.join(failed)}" if failed else f"\n{command}   compares with all of them")
+    return int(" ".join(ours) in failed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".venv-peers")))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".venv-peers")
+    parser.add_argument("--cuda", action="store_true", help="the libraries for an NVIDIA GPU")
+    chosen = parser.parse_args()
+    sys.exit(main(chosen.folder, chosen.cuda))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
-from benchmarks.results import IN_CACHE, LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
+from benchmarks.results import IN_CACHE, LESS_PRECISE, LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
 from fastnn.bench.specs import KernelSpec, SweepSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
 
@@ -59,7 +59,8 @@ def where(results: Results) -> str:
     found = results.machine
     memory = f", {found['memory_gb']:g} GB" if found["memory_gb"] else ""
     load = f"; load at the end {found['load']:g}" if found["load"] is not None else ""
-    return f"{found['name']}, {found['cores']} cores{memory}, {found['system']}, Python {found['python']}{load}."
+    gpu = f"{found['gpu_about']}, driver {found['gpu_driver'] or 'unknown'}; host: " if "gpu" in found else ""
+    return f"{gpu}{found['name']}, {found['cores']} cores{memory}, {found['system']}, Python {found['python']}{load}."
 
 
 def _section(results: Results, rows: Sequence[Workload], threads: int) -> str:
@@ -70,13 +71,13 @@ def _section(results: Results, rows: Sequence[Workload], threads: int) -> str:
     if not rows:
         return ""
     limits = limit_rates(results, threads)
-    bounded = any(_limit(row, limits) for row in rows)
+    bounded = any(_limit(row, limits, results.device) for row in rows)
     head = ["workload", OURS, *(["of the limit"] if bounded else []), "fastest peer", *names]
     lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
     for row in rows:
         found = measured[row.key]
         ours, best = found.get(OURS), fastest(found)
-        share = [_share(ours, row, limits)] if bounded else []
+        share = [_share(ours, _limit(row, limits, results.device))] if bounded else []
         against = f"{best.peer} {cell(best, ours)}" if best is not None else ""
         lines.append(_row([row.title, cell(ours, ours), *share, against, *(cell(found.get(name), ours) for name in names)]))
     return f"{on_threads(threads)}\n\n" + "\n".join(lines)
@@ -104,8 +105,9 @@ def cell(measurement: Measurement | None, ours: Measurement | None) -> str:
 
 
 def fastest(found: Mapping[str, Measurement]) -> Measurement | None:
-    """The fastest other library whose result is right; limits are none."""
-    peers = [m for m in found.values() if m.status == "ok" and m.agrees is not False and m.peer not in (OURS, *LIMITS)]
+    """The fastest other library whose result is right; limits and products in less precision are none."""
+    right = (m for m in found.values() if m.status == "ok" and m.agrees is not False)
+    peers = [m for m in right if m.peer not in (OURS, *LIMITS, *LESS_PRECISE)]
     return min(peers, key=lambda m: m.value, default=None)
 
 
@@ -116,10 +118,12 @@ def marks(measurement: Measurement) -> str:
     return " *" * (measurement.agrees is False) + " ~" * shared
 
 
-def _limit(row: Workload, limits: dict[str, float]) -> float | None:
+def _limit(row: Workload, limits: dict[str, float], device: str) -> float | None:
     """Seconds that the machine needs at least."""
     spec = row.spec
     if not isinstance(spec, KernelSpec) or spec.op in (*STREAMS, "read", "multiply_add"):
+        return None
+    if spec.flops and spec.dtype == "float64" and device == "cuda":  # any part of float32's rate, by the GPU's kind
         return None
     if spec.flops:
         twice = 2 if spec.dtype == "float64" else 1  # half as many of them fit in a register
@@ -127,8 +131,7 @@ def _limit(row: Workload, limits: dict[str, float]) -> float | None:
     return spec.bytes / limits["bytes"] if "bytes" in limits and spec.bytes >= IN_CACHE else None
 
 
-def _share(ours: Measurement | None, row: Workload, limits: dict[str, float]) -> str:
-    limit = _limit(row, limits)
+def _share(ours: Measurement | None, limit: float | None) -> str:
     return f"{100 * limit / ours.value:.0f}%" if limit and ours is not None and ours.status == "ok" else ""
 
 

@@ -1,4 +1,4 @@
-"""A worker: one process a peer and a number of threads. ``python -m benchmarks.worker PEER THREADS CORES``.
+"""A worker: one process a peer and a number of threads. ``python -m benchmarks.worker PEER THREADS CORES DEVICE``.
 
 It reads requests, one JSON object a line, and answers each with one:
 
@@ -154,14 +154,14 @@ def serve(peer: Peer, threads: int, requests: TextIO, answers: TextIO) -> None:
 
 def main(arguments: list[str]) -> None:
     """Pin, then serve on standard input and output; whatever a library prints goes to standard error."""
-    name, threads, cores = arguments
+    name, threads, cores, device = arguments
     pin(cores)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from benchmarks.peers import all_peers
 
     with answers:
-        serve(all_peers()[name], int(threads), sys.stdin, answers)
+        serve(all_peers(device)[name], int(threads), sys.stdin, answers)
 
 
 if __name__ == "__main__":

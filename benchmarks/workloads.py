@@ -240,7 +240,20 @@ WORKLOADS = (
 """The table."""
 
 
-def select(names: str | None) -> tuple[Workload, ...]:
+ONLY_CUDA = (_product(8192, 8192, 8192), _kernel("multiply_add", "multiply-adds in registers", (100_000_000_000,)))
+"""Rows that a CPU would need too long for."""
+
+
+def rows_of(device: str) -> tuple[Workload, ...]:
+    """The table, or on "cuda" W1 to W7 for all peers, with some larger rows."""
+    if device == "cpu":
+        return WORKLOADS
+    limit = next(row.key for row in LIMITS if row.spec == KernelSpec("multiply_add", (1_000_000_000,)))
+    rows = (*TRAINING, *BATCHES, *INFERENCE, *KERNELS, *ONLY_CUDA)
+    return tuple(replace(row, peers=None) for row in rows if row.key != limit)
+
+
+def select(names: str | None, device: str = "cpu") -> tuple[Workload, ...]:
     """The rows named, a comma between them: by id ("W1"), key ("W1-blobs"), or the beginning of one or of a name; None: all.
 
     Raises
@@ -248,19 +261,20 @@ def select(names: str | None) -> tuple[Workload, ...]:
     ValueError
         Where a name fits no row.
     """
+    table = rows_of(device)
     if names is None:
-        return WORKLOADS
+        return table
     chosen: set[str] = set()
     for name in (part.strip() for part in names.split(",")):
-        found = {row.key for row in WORKLOADS if name in (row.id, row.key)}
-        found = found or {row.key for row in WORKLOADS if row.key.startswith(name) or row.name.startswith(name)}
+        found = {row.key for row in table if name in (row.id, row.key)}
+        found = found or {row.key for row in table if row.key.startswith(name) or row.name.startswith(name)}
         if not name or not found:
-            known = ", ".join(dict.fromkeys(row.id for row in WORKLOADS))
+            known = ", ".join(dict.fromkeys(row.id for row in table))
             raise ValueError(f"no workload is called {name!r}; ids are {known}, and names such as {W1.key!r} or 'matmul'")
         chosen |= found
-    return tuple(row for row in WORKLOADS if row.key in chosen)
+    return tuple(row for row in table if row.key in chosen)
 
 
 def find(key: str) -> Workload:
     """The row with this key."""
-    return next(row for row in WORKLOADS if row.key == key)
+    return next(row for row in (*WORKLOADS, *ONLY_CUDA) if row.key == key)

@@ -61,6 +61,8 @@ class Peer:
         From an empty folder to the variables that keep the library's caches there (W8, cold); None: it has no cache on disk.
     own_order : bool
         The library shuffles by itself and takes no order: its loss is compared within a wider tolerance.
+    device : str
+        Where it computes: "cpu" or "cuda"; a run has the peers of one device, and names are unique there.
     note : str
         A line under the table: settings, versions of flags, what differs.
     """
@@ -77,6 +79,7 @@ class Peer:
     environment: Mapping[str, str] = field(default_factory=dict)
     cold_environment: Callable[[Path], dict[str, str]] | None = None
     own_order: bool = False
+    device: str = "cpu"
     note: str = ""
 
 
@@ -92,12 +95,12 @@ def absent(*packages: str) -> Callable[[], str | None]:
     return missing
 
 
-def all_peers() -> dict[str, Peer]:
-    """Every peer by name, in the order of `MODULES`; a module that is not there is left out."""
+def all_peers(device: str = "cpu") -> dict[str, Peer]:
+    """Every peer of ``device`` by name, in the order of `MODULES`; a module that is not there is left out."""
     found: dict[str, Peer] = {}
     for name in MODULES:
         if find_spec(f"{__name__}.{name}") is None:
             continue
         module: Any = import_module(f"{__name__}.{name}")
-        found |= {peer.name: peer for peer in module.PEERS}
+        found |= {peer.name: peer for peer in module.PEERS if peer.device == device}
     return found

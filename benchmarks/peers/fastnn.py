@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
         return result
 
     return Task(run, many=prepared)
+
+
+def kernel_on_cuda(spec: KernelSpec, data: Data, threads: int) -> Task | None:
+    """One instruction on the GPU, repeated as a graph. None: there is no such instruction, or the CPU runs it."""
+    from benchmarks.fastnn_cuda import prepare
+    from fastnn.engine.cuda import ON_THE_HOST
+
+    return prepare(spec, data, attributes(spec)) if spec.op in INSTRUCTIONS.keys() - ON_THE_HOST else None
 
 
 def attributes(spec: KernelSpec) -> dict[str, float]:
@@ -90,7 +99,20 @@ PEERS = (
         infer=infer,
         kernel=kernel,
         cost=cost,
+        environment={"FASTNN_DEVICE": "cpu"},
         cold_environment=cold_environment,
         note="fit(verbose=0); kernels as prepared rows, repeated without Python in between, on as many workers as the engine takes",
+    ),
+    Peer(
+        "fastnn",
+        "fastnn",
+        "import fastnn",
+        missing=lambda: None,
+        train=partial(train, uncounted=1),
+        infer=infer,
+        kernel=kernel_on_cuda,
+        environment={"FASTNN_DEVICE": "cuda"},
+        device="cuda",
+        note="fit(verbose=0) without its first epoch, before which the samples are sent; kernels 32 launches to a CUDA graph",
     ),
 )

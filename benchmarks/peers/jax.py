@@ -6,6 +6,8 @@ The loss is written with ``logsumexp`` and a mask: the form that XLA computes fa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +220,11 @@ WRITTEN = {"adam": ("params", "m", "v"), "read": (), "mean_squared_error": ("dpr
 """Arrays of the data that an operation writes, the main result first; the others write ``out``, backwards ``dx``."""
 
 
-def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
-    """A jitted function of arrays on the device. The arrays it writes are donated, so that XLA writes over them."""
+def kernel(spec: KernelSpec, data: Data, threads: int, *, queued: bool = False) -> Task | None:
+    """A jitted function of arrays on the device. The arrays it writes are donated, so that XLA writes over them.
+
+    ``queued``: repeated calls are waited for at their end alone.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -239,7 +244,15 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
         old = new if written else old
         return new[written[0]] if written else new
 
-    return Task(run)
+    def many(calls: int) -> None:
+        nonlocal old
+        new: Any = None
+        for _ in range(calls):
+            new = call(old, **inputs)
+            old = new if written else old
+        jax.block_until_ready(new)
+
+    return Task(run, many=many if queued else None)
 
 
 def _kernels(spec: KernelSpec) -> dict[str, Callable[..., Any]]:
@@ -288,6 +301,16 @@ def _compilation_cache(folder: Path) -> dict[str, str]:
     return {"JAX_COMPILATION_CACHE_DIR": str(folder)}
 
 
+def _cuda_missing() -> str | None:
+    if reason := absent("jax", "jaxlib")():
+        return reason
+    plugins = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+    return None if any(map(find_spec, plugins)) else "jax is installed without CUDA: pip install 'jax[cuda13]'"
+
+
+ON_CUDA = {"JAX_PLATFORMS": "cuda", "JAX_DEFAULT_MATMUL_PRECISION": "highest", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""float32 without TF32; and the GPU's memory is not taken whole, as other libraries hold some."""
+
 PEERS = (
     Peer(
         "jax scan",
@@ -308,5 +331,27 @@ PEERS = (
         infer=infer,
         kernel=kernel,
         note="one jitted call a step, state donated, data and position on the device.",
+    ),
+    Peer(
+        "jax scan",
+        "jax",
+        "import jax",
+        _cuda_missing,
+        train=train_scan,
+        environment=ON_CUDA,
+        device="cuda",
+        note="one jitted lax.scan an epoch, state donated, data on the device; float32, TF32 off.",
+    ),
+    Peer(
+        "jax jit",
+        "jax",
+        "import jax",
+        _cuda_missing,
+        train=train_step,
+        infer=infer,
+        kernel=partial(kernel, queued=True),
+        environment=ON_CUDA,
+        device="cuda",
+        note="one jitted call a step, state donated, data and position on the device; float32, TF32 off.",
     ),
 )

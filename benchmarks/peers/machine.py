@@ -32,4 +32,43 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     return Task(run)
 
 
-PEERS = (Peer("machine", "machine", "", missing=absent("numba"), kernel=kernel, note="loops by Numba: the machine's own limits"),)
+def kernel_on_cuda(spec: KernelSpec, data: Data, threads: int) -> Task | None:
+    """Loops over the GPU's memory, or over its registers, queued and waited for at their end."""
+    if spec.op not in ("copy", "scale", "multiply_add"):
+        return None
+    from fastnn_kernels.cuda import device
+    from numba import cuda
+
+    from benchmarks import loops_cuda
+
+    arrays = {name: cuda.to_device(array) for name, array in data.items()}
+    if spec.op == "multiply_add":
+        launch = loops_cuda.multiply_add_launch(spec.shape[0], int(device.properties()["multiprocessors"]))
+    else:
+        launch = loops_cuda.stream_launch(spec.op, arrays["x"], arrays["out"])
+
+    def run() -> Any:
+        launch()
+        cuda.synchronize()
+        return arrays["out"].copy_to_host() if arrays else None
+
+    def many(calls: int) -> None:
+        for _ in range(calls):
+            launch()
+        cuda.synchronize()
+
+    return Task(run, many=many)
+
+
+PEERS = (
+    Peer("machine", "machine", "", missing=absent("numba"), kernel=kernel, note="loops by Numba: the machine's own limits"),
+    Peer(
+        "machine",
+        "machine",
+        "",
+        missing=absent("numba"),
+        kernel=kernel_on_cuda,
+        device="cuda",
+        note="loops by Numba: the GPU's bandwidth, and its multiply-adds outside of tensor cores",
+    ),
+)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from importlib import metadata
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
 from fastnn.bench.specs import Data, InferSpec
 from fastnn.bench.timing import Task
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def model_bytes(spec: InferSpec, weights: list[NDArray[np.float32]]) -> bytes:
@@ -33,7 +39,7 @@ def model_bytes(spec: InferSpec, weights: list[NDArray[np.float32]]) -> bytes:
     return content
 
 
-def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
+def infer(spec: InferSpec, data: Data, threads: int, *, provider: str = CPU) -> Task | None:
     """A session's ``run`` on a NumPy array ("prepared"), its one route."""
     if spec.route != "prepared":
         return None
@@ -42,7 +48,12 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(model_bytes(spec, data["weights"]), options, providers=["CPUExecutionProvider"])
+    if provider == CUDA and hasattr(onnxruntime, "preload_dlls"):  # CUDA's libraries from pip's packages
+        onnxruntime.preload_dlls()
+    providers: list[Any] = [(CUDA, {"use_tf32": "0"})] if provider == CUDA else [CPU]
+    session = onnxruntime.InferenceSession(model_bytes(spec, data["weights"]), options, providers=providers)
+    if session.get_providers()[0] != provider:
+        raise RuntimeError(f"ONNX Runtime has no {provider} here, but {session.get_providers()}")
     feed = {"x": data["x"]}
 
     def run() -> NDArray[np.float32]:
@@ -53,6 +64,16 @@ def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
     return Task(run)
 
 
+def _cuda_missing() -> str | None:
+    if reason := absent("onnx", "onnxruntime")():
+        return reason
+    try:
+        metadata.version("onnxruntime-gpu")
+    except metadata.PackageNotFoundError:
+        return "onnxruntime is installed without CUDA: pip install onnxruntime-gpu"
+    return None
+
+
 PEERS = (
     Peer(
         "onnxruntime",
@@ -61,5 +82,14 @@ PEERS = (
         absent("onnx", "onnxruntime"),
         infer=infer,
         note="session.run, all graph optimizations, intra_op_num_threads; the graph built by onnx.helper.",
+    ),
+    Peer(
+        "onnxruntime",
+        "onnxruntime",
+        "import onnxruntime",
+        _cuda_missing,
+        infer=partial(infer, provider=CUDA),
+        device="cuda",
+        note="session.run from and to NumPy by the CUDA provider, use_tf32=0.",
     ),
 )

@@ -1,10 +1,13 @@
-"""PyTorch: eager and compiled, its optimizers fused where it has such (Adam, SGD) and by ``foreach`` elsewhere (RMSprop)."""
+"""PyTorch: eager and compiled, its optimizers fused where it has such (Adam, SGD) and by ``foreach`` elsewhere (RMSprop).
+
+On a GPU also as CUDA graphs: a whole step, batch and update included, is one replay.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,198 +15,139 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Peer, absent
-from fastnn.bench.kernel_data import ADAM, LEARNING_RATE, RMSPROP
-from fastnn.bench.specs import Data, InferSpec, KernelSpec, TrainSpec
+from benchmarks.torch_kernels import kernel, product
+from benchmarks.torch_models import captured, library, load, model_of, optimizer_of, samples_of, synchronize
+from fastnn.bench.specs import Data, InferSpec, TrainSpec
 from fastnn.bench.timing import Task
 
 
-def _torch(threads: int) -> Any:
-    import torch
+def train(spec: TrainSpec, data: Data, threads: int, *, compiled: bool = False, device: str = "cpu") -> Task:
+    """The usual loop, the samples on the device; the batches of an epoch are views of one shuffled copy."""
+    torch = library(threads)
+    model = model_of(torch, spec.sizes, device)
+    x, y, orders, criterion = samples_of(torch, spec, data, device)
+    state: dict[str, Any] = {}
 
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision("highest")
-    return torch
+    def forward(x: Any, y: Any) -> Any:
+        return criterion(model(x), y)
 
+    loss_of = torch.compile(forward, dynamic=False) if compiled else forward
 
-def _model(torch: Any, sizes: tuple[int, ...], softmax: bool = False) -> Any:
-    layers = []
-    for before, after in pairwise(sizes):
-        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
-    layers[-1:] = [torch.nn.Softmax(dim=1)] if softmax else []
-    return torch.nn.Sequential(*layers)
+    def reset() -> None:
+        load(torch, model, data["weights"])
+        state["optimizer"] = optimizer_of(torch, spec, model.parameters())
+        synchronize(torch, device)
 
+    def run() -> float:
+        optimizer = state["optimizer"]
+        losses: list[Any] = []
+        for order in orders:
+            losses = []
+            for batch_x, batch_y in zip(x[order].split(spec.batch), y[order].split(spec.batch), strict=True):
+                optimizer.zero_grad(set_to_none=True)
+                loss = loss_of(batch_x, batch_y)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+        rows = [min(spec.batch, spec.samples - start) for start in range(0, spec.samples, spec.batch)]
+        return float(np.dot(torch.stack(losses).cpu().numpy(), rows)) / spec.samples
 
-def _load(torch: Any, model: Any, weights: list[NDArray[np.float32]]) -> None:
-    with torch.no_grad():
-        for parameter, weight in zip(model.parameters(), weights, strict=True):
-            parameter.copy_(torch.from_numpy(weight.T))
-
-
-def _optimizer(torch: Any, spec: TrainSpec, parameters: Any) -> Any:
-    """Keras's defaults; where epsilon stands differs, see `EPSILON`."""
-    rate = spec.learning_rate
-    if spec.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True)
-    if spec.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, rate, alpha=RMSPROP["rho"], eps=RMSPROP["epsilon"], foreach=True)
-    return torch.optim.SGD(parameters, rate, fused=True)
-
-
-def _train(compiled: bool) -> Callable[[TrainSpec, Data, int], Task]:
-    def train(spec: TrainSpec, data: Data, threads: int) -> Task:
-        torch = _torch(threads)
-        model = _model(torch, spec.sizes)
-        softmax = spec.loss == "softmax_cross_entropy"
-        criterion = torch.nn.functional.cross_entropy if softmax else torch.nn.functional.mse_loss
-        x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
-        y = y.long() if softmax else y
-        orders = torch.from_numpy(data["orders"])
-        state: dict[str, Any] = {}
-
-        def forward(x: Any, y: Any) -> Any:
-            return criterion(model(x), y)
-
-        loss_of = torch.compile(forward, dynamic=False) if compiled else forward
-
-        def reset() -> None:
-            _load(torch, model, data["weights"])
-            state["optimizer"] = _optimizer(torch, spec, model.parameters())
-
-        def run() -> float:
-            optimizer = state["optimizer"]
-            losses: list[Any] = []
-            for order in orders:
-                losses = []
-                for batch_x, batch_y in zip(x[order].split(spec.batch), y[order].split(spec.batch), strict=True):
-                    optimizer.zero_grad(set_to_none=True)
-                    loss = loss_of(batch_x, batch_y)
-                    loss.backward()
-                    optimizer.step()
-                    losses.append(loss.detach())
-            rows = [min(spec.batch, spec.samples - start) for start in range(0, spec.samples, spec.batch)]
-            return float(np.dot(torch.stack(losses).numpy(), rows)) / spec.samples
-
-        reset()
-        if compiled:  # both sizes of batch, before the clock
-            for rows in {min(spec.batch, spec.samples), spec.samples % spec.batch or spec.batch}:
-                loss_of(x[:rows], y[:rows]).backward()
-        return Task(run, reset)
-
-    return train
+    reset()
+    if compiled:  # both sizes of batch, before the clock
+        for rows in {min(spec.batch, spec.samples), spec.samples % spec.batch or spec.batch}:
+            loss_of(x[:rows], y[:rows]).backward()
+    return Task(run, reset)
 
 
-def _infer(compiled: bool) -> Callable[[InferSpec, Data, int], Task | None]:
-    def infer(spec: InferSpec, data: Data, threads: int) -> Task | None:
-        """The model under ``no_grad`` ("call") and under ``inference_mode`` ("prepared"); torch has no "predict"."""
-        if spec.route == "predict" or (compiled and spec.route != "prepared"):
-            return None
-        torch = _torch(threads)
-        model = _model(torch, spec.model.sizes, softmax=spec.model.loss == "softmax_cross_entropy").eval()
-        _load(torch, model, data["weights"])
-        call = torch.compile(model, dynamic=False) if compiled else model
-        mode = torch.no_grad if spec.route == "call" else torch.inference_mode
-        x = data["x"]
+def train_graphed(spec: TrainSpec, data: Data, threads: int, *, compiled: bool, device: str) -> Task:
+    """A step is a CUDA graph, one for whole batches and one for the short one: it takes its rows by a counter on the device."""
+    torch = library(threads)
+    model = model_of(torch, spec.sizes, device)
+    x, y, orders, criterion = samples_of(torch, spec, data, device)
+    order, position = orders[0].clone(), torch.zeros((), dtype=torch.int64, device=device)
+    total, offsets = torch.zeros((), device=device), torch.arange(spec.batch, device=device)
+    optimizer = optimizer_of(torch, spec, model.parameters(), capturable=device == "cuda")
 
-        @mode()
-        def run() -> NDArray[np.float32]:
-            result: NDArray[np.float32] = call(torch.from_numpy(x)).numpy()
-            return result
+    def forward(x: Any, y: Any) -> Any:
+        return criterion(model(x), y)
 
-        run()
-        return Task(run)
+    loss_of = torch.compile(forward, dynamic=False) if compiled else forward
 
-    return infer
-
-
-def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
-    """Into preallocated tensors by ``out=`` and ATen's own backward functions, as autograd calls them; losses by autograd."""
-    torch = _torch(threads)
-    if spec.op in ("sgd", "adagrad", "rmsprop", "adam"):
-        return _update(torch, spec.op, data)
-    tensors = {name: torch.from_numpy(array) for name, array in data.items()}
-    if spec.op in _losses(torch):
-        return _loss(torch, spec.op, tensors)
-    found = _kernels(torch, spec, tensors).get(spec.op)
-    if found is None:
-        return None
-    name, compute = found
-
-    def run() -> NDArray[Any]:
-        compute()
-        array: NDArray[Any] = tensors[name].numpy()
-        return array
-
-    return Task(compute if name == "" else run)
-
-
-def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, tuple[str, Callable[[], Any]]]:
-    """By operation the array that is the result, and the call."""
-    aten = torch.ops.aten
-    turned = {"a": spec.transpose_a, "b": spec.transpose_b}
-    a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op == "matmul" else (None, None)
-    last = 1, torch.float32
-    return {
-        "matmul": ("out", lambda: torch.mm(a, b, out=t["out"])),
-        "take_rows": ("out", lambda: torch.index_select(t["data"], 0, t["index"], out=t["out"])),
-        "sum_rows": ("out", lambda: torch.sum(t["x"], 0, out=t["out"])),
-        "relu": ("out", lambda: torch.clamp_min(t["x"], 0, out=t["out"])),
-        "sigmoid": ("out", lambda: torch.sigmoid(t["x"], out=t["out"])),
-        "tanh": ("out", lambda: torch.tanh(t["x"], out=t["out"])),
-        "softmax": ("out", lambda: torch.softmax(t["x"], 1, out=t["out"])),
-        "log_softmax": ("out", lambda: torch.log_softmax(t["x"], 1, out=t["out"])),
-        "relu_backward": ("dx", lambda: aten.threshold_backward(t["dout"], t["x"], 0, grad_input=t["dx"])),
-        "sigmoid_backward": ("dx", lambda: aten.sigmoid_backward(t["dout"], t["out"], grad_input=t["dx"])),
-        "tanh_backward": ("dx", lambda: aten.tanh_backward(t["dout"], t["out"], grad_input=t["dx"])),
-        "softmax_backward": ("dx", lambda: aten._softmax_backward_data(t["dout"], t["out"], *last, grad_input=t["dx"])),
-        "log_softmax_backward": ("dx", lambda: aten._log_softmax_backward_data(t["dout"], t["out"], *last, out=t["dx"])),
-        "copy": ("out", lambda: t["out"].copy_(t["x"])),
-        "scale": ("out", lambda: torch.mul(t["x"], 2, out=t["out"])),
-        "update": ("out", lambda: torch.add(t["x"], t["out"], alpha=0.5, out=t["out"])),
-        "read": ("", lambda: t["x"].sum().item()),
-    }
-
-
-def _losses(torch: Any) -> dict[str, tuple[str, Callable[[Any, Any], Any]]]:
-    """By operation the truth's name, and the mean loss."""
-    functions = torch.nn.functional
-    return {
-        "softmax_cross_entropy": ("labels", functions.cross_entropy),
-        "softmax_cross_entropy_dense": ("target", functions.cross_entropy),
-        "sigmoid_cross_entropy": ("target", functions.binary_cross_entropy_with_logits),
-        "binary_cross_entropy": ("target", functions.binary_cross_entropy),
-        "mean_squared_error": ("target", functions.mse_loss),
-        "mean_absolute_error": ("target", functions.l1_loss),
-    }
-
-
-def _loss(torch: Any, op: str, t: dict[str, Any]) -> Task:
-    name, function = _losses(torch)[op]
-    given = next(iter(t.values())).requires_grad_()
-    truth = t[name].long() if name == "labels" else t[name]
-
-    def run() -> NDArray[np.float32]:
-        given.grad = None
-        function(given, truth).backward()
-        gradient: NDArray[np.float32] = given.grad.numpy()
-        return gradient
-
-    return Task(run)
-
-
-def _update(torch: Any, op: str, data: Data) -> Task:
-    """A step of the optimizer on one parameter, fused where torch has that."""
-    parameters = torch.nn.Parameter(torch.from_numpy(data["params"]))
-    parameters.grad = torch.from_numpy(data["grads"])
-    if op == "adagrad":
-        optimizer = torch.optim.Adagrad([parameters], LEARNING_RATE, eps=RMSPROP["epsilon"], fused=True)
-    else:
-        optimizer = _optimizer(torch, TrainSpec(1, (1,), "mean_squared_error", op, LEARNING_RATE, 1, 1, 1), [parameters])
-
-    def run() -> NDArray[np.float32]:
+    def step(rows: int) -> None:
+        chosen = order.index_select(0, position + offsets[:rows])
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(x.index_select(0, chosen), y.index_select(0, chosen))
+        loss.backward()
         optimizer.step()
-        return data["params"]
+        total.add_(loss.detach(), alpha=rows)
+        position.add_(rows)
 
-    return Task(run)
+    def begin() -> None:
+        position.zero_()
+        total.zero_()
+
+    def first(rows: int) -> None:
+        begin()
+        step(rows)
+
+    def reset() -> None:
+        load(torch, model, data["weights"])
+        for state in optimizer.state.values():
+            for value in filter(torch.is_tensor, state.values()):
+                value.zero_()
+        synchronize(torch, device)
+
+    def run() -> float:
+        for each in orders:
+            order.copy_(each)
+            begin()
+            for call in calls:
+                call()
+        return float(total) / spec.samples
+
+    whole, rest = divmod(spec.samples, spec.batch)
+    sizes = [spec.batch] * whole + [rest] * (rest > 0)
+    steps = {rows: captured(torch, device, partial(step, rows), partial(first, rows)) for rows in set(sizes)}
+    calls = [steps[rows] for rows in sizes]
+    return Task(run, reset)
+
+
+def infer(
+    spec: InferSpec, data: Data, threads: int, *, compiled: bool = False, graphed: bool = False, device: str = "cpu"
+) -> Task | None:
+    """The model under ``no_grad`` ("call") and under ``inference_mode`` ("prepared"); torch has no "predict"."""
+    if spec.route == "predict" or ((compiled or graphed) and spec.route != "prepared"):
+        return None
+    torch = library(threads)
+    model = model_of(torch, spec.model.sizes, device, softmax=spec.model.loss == "softmax_cross_entropy").eval()
+    load(torch, model, data["weights"])
+    call = torch.compile(model, dynamic=False) if compiled else model
+    mode = torch.no_grad if spec.route == "call" else torch.inference_mode
+    x = data["x"]
+
+    @mode()
+    def run() -> NDArray[np.float32]:
+        result: NDArray[np.float32] = call(torch.from_numpy(x).to(device)).cpu().numpy()
+        return result
+
+    def forward() -> None:
+        out.copy_(call(given))
+
+    @mode()
+    def replay() -> NDArray[np.float32]:
+        given.copy_(torch.from_numpy(x))
+        graph()
+        result: NDArray[np.float32] = out.cpu().numpy()
+        return result
+
+    run()
+    if not graphed:
+        return Task(run)
+    with mode():
+        given = torch.from_numpy(x).to(device)
+        out = call(given).clone()
+        graph = captured(torch, device, forward, forward)
+    return Task(replay)
 
 
 def _inductor_cache(folder: Path) -> dict[str, str]:
@@ -216,6 +160,13 @@ def _compile_missing() -> str | None:
     return None if shutil.which("g++") or shutil.which("clang++") else "torch.compile needs a C++ compiler: g++ is not on PATH"
 
 
+def _cuda_missing() -> str | None:
+    if reason := absent("torch")():
+        return reason
+    version = metadata.version("torch")
+    return f"torch {version} is built without CUDA" if version.endswith("+cpu") else None
+
+
 EPSILON = "RMSprop's epsilon stands outside the root, Adam's beside the corrected root."
 PEERS = (
     Peer(
@@ -223,8 +174,8 @@ PEERS = (
         "torch",
         "import torch",
         absent("torch"),
-        train=_train(compiled=False),
-        infer=_infer(compiled=False),
+        train=train,
+        infer=infer,
         kernel=kernel,
         note=f"Adam and SGD fused=True, RMSprop foreach=True; set_num_threads. {EPSILON}",
     ),
@@ -233,9 +184,43 @@ PEERS = (
         "torch",
         "import torch",
         _compile_missing,
-        train=_train(compiled=True),
-        infer=_infer(compiled=True),
+        train=partial(train, compiled=True),
+        infer=partial(infer, compiled=True),
         cold_environment=_inductor_cache,
         note="model and loss by torch.compile(dynamic=False), optimizer eager and fused.",
+    ),
+    *(
+        Peer(
+            name,
+            "torch",
+            "import torch",
+            _cuda_missing,
+            train=partial(train_graphed if graphed else train, compiled=compiled, device="cuda"),
+            infer=partial(infer, compiled=compiled, graphed=graphed, device="cuda"),
+            kernel=partial(kernel, compiled=compiled, graphed=graphed, device="cuda"),
+            device="cuda",
+            note=f"{note} float32, TF32 off.",
+        )
+        for name, compiled, graphed, note in (
+            ("torch eager", False, False, f"Products by cuBLAS; Adam and SGD fused=True, others foreach=True. {EPSILON}"),
+            ("torch compile", True, False, "Model and loss by torch.compile(dynamic=False), optimizer eager and fused."),
+            ("torch graph", False, True, "Eager operations; a whole step is one CUDA graph, kernels 32 calls to a graph."),
+            ("torch compile graph", True, True, "The same with model and loss by torch.compile(dynamic=False)."),
+        )
+    ),
+    *(
+        Peer(
+            name,
+            "torch",
+            "import torch",
+            _cuda_missing,
+            kernel=partial(product, device="cuda", precision=precision, dtype=dtype),
+            device="cuda",
+            note=note,
+        )
+        for name, precision, dtype, note in (
+            ("cublas tf32", "high", "float32", "torch.mm in TF32, as a graph; less precise, so never the fastest peer."),
+            ("cublas bf16", "highest", "bfloat16", "torch.mm of bfloat16, as a graph; less precise, so never the fastest peer."),
+        )
     ),
 )

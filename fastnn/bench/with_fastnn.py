@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,12 +42,17 @@ def optimizer(spec: TrainSpec) -> Any:
     return classes[spec.optimizer](spec.learning_rate, **settings)
 
 
-def train(spec: TrainSpec, data: Data, threads: int) -> Task:
-    """``fit`` without output, its own shuffle draws ``data["orders"]``; the first one lowers the model, which ``reset`` keeps."""
+def train(spec: TrainSpec, data: Data, threads: int, uncounted: int = 0) -> Task:
+    """``fit`` without output, its own shuffle draws ``data["orders"]``; the first one lowers the model, which ``reset`` keeps.
+
+    ``uncounted`` epochs more are run, and the time of the first ones does not count: there a device gets the samples.
+    """
     from fastnn import config
     from fastnn.random import set_seed
 
     config.set_num_threads(threads)
+    times: list[float] = []
+    watch = [_end_of_epochs(times)] if uncounted else []
     model, update = build(spec), optimizer(spec)
     model.compile(update, LOSSES[spec.loss])
 
@@ -58,9 +64,21 @@ def train(spec: TrainSpec, data: Data, threads: int) -> Task:
         set_seed(data["seed"])
 
     def run() -> float:
-        return model.fit(data["x"], data["y"], batch_size=spec.batch, epochs=spec.epochs, verbose=0).history["loss"][-1]
+        times[:] = [time.perf_counter()]
+        settings: dict[str, Any] = {"batch_size": spec.batch, "epochs": spec.epochs + uncounted, "verbose": 0, "callbacks": watch}
+        return model.fit(data["x"], data["y"], **settings).history["loss"][spec.epochs - 1]
 
-    return Task(run, reset)
+    def counted() -> float:
+        return (times[-1] - times[uncounted]) / (times[-1] - times[0])
+
+    return Task(run, reset, counted=counted if uncounted else None)
+
+
+def _end_of_epochs(times: list[float]) -> Any:
+    """A callback that appends the time at which each epoch ends."""
+    from fastnn.callbacks import LambdaCallback
+
+    return LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
 
 
 def infer(spec: InferSpec, data: Data, threads: int) -> Task:

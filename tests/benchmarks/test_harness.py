@@ -64,6 +64,13 @@ class TestTable:
     def test_select_all(self) -> None:
         assert select(None) == WORKLOADS
 
+    def test_on_a_gpu_every_peer_runs_w1_to_w7(self) -> None:
+        rows = select(None, "cuda")
+        assert {row.id for row in rows} == {f"W{number}" for number in range(1, 8)}
+        assert all(row.peers is None and find(row.key).spec == row.spec for row in rows)
+        assert [row.spec.shape for row in rows if row.name.startswith("multiply_add")] == [(100_000_000_000,)]  # type: ignore[union-attr]
+        assert "W7-matmul-8192x8192x8192-NN" in {row.key for row in rows} - {row.key for row in WORKLOADS}
+
     @pytest.mark.parametrize("names", ["W99", "", "W1,"])
     def test_select_nothing(self, names: str) -> None:
         with pytest.raises(ValueError, match="no workload is called"):
@@ -270,12 +277,16 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--device", "cuda"], "this version runs on the CPU alone"),
+            (["--device", "cuda"], "--device cuda: no GPU can be used: there is none here"),
+            (["--device", "tpu"], "invalid choice: 'tpu'"),
             (["--data", "nowhere"], "there is no mnist.npz"),
             (["--workloads", "W99"], "no workload is called 'W99'"),
         ],
     )
-    def test_refusals(self, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    def test_refusals(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    ) -> None:
+        monkeypatch.setattr(command.gpu, "why_not", lambda: "there is none here")
         with pytest.raises(SystemExit):
             command.main(arguments)
         assert message in capsys.readouterr().err

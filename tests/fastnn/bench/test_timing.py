@@ -30,6 +30,12 @@ def test_seconds_are_of_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert once(Task(lambda: None), 4).wall == 1.0
 
 
+def test_part_of_the_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0, 4_000_000_000])
+    monkeypatch.setattr(timing.time, "perf_counter_ns", lambda: next(ticks))
+    assert once(Task(lambda: None, counted=lambda: 0.75)).wall == 3.0
+
+
 def test_calls_of_a_task_with_a_reset() -> None:
     assert calls_per_sample(Task(lambda: None, lambda: None)) == 1
 

@@ -50,6 +50,8 @@ def _products() -> list[Case]:
         _product("several blocks, bias, relu", 150, 700, 300, "", activation=1),
         _product("several blocks, accumulate", 150, 700, 300, accumulate=1),
         _product("several blocks, bias, sigmoid", 290, 520, 135, "", activation=2),
+        _product("no rows", 0, 4, 300),
+        _product("no rows, transposed b", 0, 4, 300, transpose_b=1),
         _product("exactly one block", 120, 512, 256),
         _product("special values in several blocks", 130, 530, 40, "", special=True),
         _product("one row", 1, 300, 200, ""),

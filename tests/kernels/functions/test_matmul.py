@@ -40,7 +40,7 @@ def test_dense_on_the_last_axis(activation: str | None, shape: tuple[int, ...]) 
     np.testing.assert_allclose(out, ACTIVATIONS[activation](x @ kernel + bias), rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("shape", [(4, 0, 3), (0, 4, 3), (4, 3, 0)])
+@pytest.mark.parametrize("shape", [(4, 0, 3), (0, 4, 3), (0, 4, 300), (4, 3, 0)])
 def test_empty_products(shape: tuple[int, int, int]) -> None:
     """A sum of no terms is 0."""
     m, k, n = shape

@@ -43,7 +43,7 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
     a_steps = (1, a.shape[1]) if transpose_a else (a.shape[1], 1)
     b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
     slope, part, done = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop), column_start
-    if m <= FEW_ROWS:
+    if m <= FEW_ROWS and row_start < row_stop:
         done = few_rows(
             flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part,
             bias, flags, slope, scratch, worker * (scratch.size // workers),

@@ -75,7 +75,7 @@ def measure(chosen: argparse.Namespace) -> int:
         return 0
     threads = parse_threads(chosen.threads or ("all" if chosen.quick or device == "cuda" else "1,all"))
     if device == "cuda" and not gpu.ready(f"{INTERPRETER}-float32"):
-        print("fastnn runs small models as graphs here; after `python -m fastnn warmup --device cuda` they run in one block")
+        print("`python -m fastnn warmup --device cuda` first: nothing is compiled meanwhile then, small models run in one block")
     start = time.monotonic()
     settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER, device)
     results = runner.run(workloads, peers, threads, settings, lambda line: print(line, flush=True), earlier)

@@ -55,7 +55,8 @@ def kernel_on_cuda(spec: KernelSpec, data: Data, threads: int) -> Task | None:
 
 def attributes(spec: KernelSpec) -> dict[str, float]:
     """Every attribute of the instruction."""
-    known = ATTRIBUTES | {"transpose_a": spec.transpose_a, "transpose_b": spec.transpose_b, "rows": (*spec.shape, 0)[0]}
+    turned = {"transpose_a": int(spec.transpose_a), "transpose_b": int(spec.transpose_b)}
+    known = ATTRIBUTES | turned | {"rows": (*spec.shape, 0)[0]}
     if spec.op == "binary_accuracy":
         known["threshold"] = 0.5
     return {name: known[name] for name, _ in INSTRUCTIONS[spec.op].attributes}

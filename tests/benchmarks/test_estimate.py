@@ -59,4 +59,6 @@ def test_known(tmp_path: Path) -> None:
     for date, found in (("2026-01-01", measured(1.0)), ("2026-01-02", measured(2.0))):
         Results(date, {}, {}, peers, [found, Measurement(ROW.key, "b", 1, "missing")]).save(tmp_path / f"{date}.json")
     (tmp_path / "other.json").write_text("[]")
+    Results("2026-01-03", {}, {"device": "cuda"}, peers, [measured(0.5)]).save(tmp_path / "2026-01-03.json")
     assert known(tmp_path) == {(ROW.key, "a", True): measured(2.0)}
+    assert known(tmp_path, "cuda") == {(ROW.key, "a", True): measured(0.5)}

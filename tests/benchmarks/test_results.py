@@ -28,6 +28,11 @@ def results(*measurements: Measurement) -> Results:
     return Results("2026-11-21 00:00 UTC", MACHINE, {"threads": [1]}, peers, list(measurements))
 
 
+def on_a_gpu(*measurements: Measurement) -> Results:
+    machine = {**MACHINE, "gpu": "A GPU", "gpu_about": "A GPU, sm_90", "gpu_driver": "580.1"}
+    return replace(results(*measurements), machine=machine, settings={"threads": [1], "device": "cuda"})
+
+
 class TestAgreement:
     def judge(self, workload: str, own_order: tuple[str, ...] = (), **values: float) -> dict[str, bool | None]:
         found = [measured(workload, name, 1.0, result=[value]) for name, value in values.items()]
@@ -158,6 +163,30 @@ class TestTable:
         assert "| 25.0 GFLOP/s | 50% |" in report
         assert "| 1.00 us |  |" in report
 
+    def test_a_gpu(self) -> None:
+        found = on_a_gpu(
+            measured("W7-multiply_add-100000000000", "machine", 0.004),  # 50 TFLOP/s
+            measured("W7-matmul-8192x8192x8192-NN", "fastnn", 2 * 8192**3 / 25e12),
+            measured("W7-matmul-8192x8192x8192-NN", "cublas bf16", 2 * 8192**3 / 500e12),
+            measured("W7-matmul-8192x8192x8192-NN", "torch eager", 2 * 8192**3 / 50e12),
+            measured("W7-matmul-64x64x64-NN-float64", "fastnn", 2 * 64**3 / 25e9),
+        )
+        report = tables.report(found)
+        assert "A GPU, sm_90, driver 580.1; host: A machine, 2 cores" in report
+        assert "| 25,000.0 GFLOP/s | 50% | torch eager 0.50x |" in report
+        assert "| 25.0 GFLOP/s |  |" in report
+
+    def test_less_precise_results_judge_nobody(self) -> None:
+        row = "W7-matmul-64x64x64-NN"
+        values = {"fastnn": 1.0, "torch eager": 1.0, "cublas bf16": 1.1, "cublas tf32": 1.1}
+        found = compare_results([measured(row, name, 1.0, result=[value]) for name, value in values.items()], [])
+        assert {m.peer: m.agrees for m in found} == {
+            "fastnn": True,
+            "torch eager": True,
+            "cublas bf16": None,
+            "cublas tf32": None,
+        }
+
     @pytest.mark.parametrize(("threads", "mark"), [(1, " ~"), (2, "")])
     def test_a_shared_core_is_marked(self, threads: int, mark: str) -> None:
         assert tables.marks(replace(measured("W1-blobs", "a", 1.0, threads=threads), cpu=[0.5])) == mark
@@ -224,6 +253,9 @@ def test_charts(tmp_path: Path) -> None:
     assert [Path(file).name for file in written] == [f"run-{name}.png" for name in names]
     assert all(Path(file).read_bytes().startswith(b"\x89PNG") for file in written)
     assert charts.draw(results(measured("W1-blobs", "fastnn", 1.0)), tmp_path / "alone") == []
+    products = [measured(f"W7-matmul-{n}x{n}x{n}-NN", peer, 1.0) for n in (4096, 8192) for peer in ("fastnn", "cublas tf32")]
+    written = charts.draw(on_a_gpu(*products), tmp_path / "gpu")
+    assert [Path(file).name for file in written] == ["gpu-matmul.png"]
 
 
 LIMIT_ROWS = ("W7-multiply_add-1000000000", "W7-copy-32000000", "W7-scale-65536")

@@ -16,7 +16,7 @@ from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS
-from fastnn_kernels.operands import address, check_attributes, check_operands
+from fastnn_kernels.operands import MOST_WORKERS, address, check_attributes, check_operands, find_instruction, integer
 
 CACHE_LINE = 64
 
@@ -31,23 +31,31 @@ def execute(
 ) -> None:
     """Run instruction ``name`` once; operands that the contract line writes are written in place.
 
+    Dtypes, shapes and memory are checked. What the operands hold is not looked at: labels, an index and a position in ``control``
+    must fit the data. A loss counts a label outside [0, C) as 0, whether it is ``ignore_class`` or a mistake; an index or a
+    position outside the data reads and writes memory that belongs to others.
+
     Parameters
     ----------
     name : str
         A key of `INSTRUCTIONS`.
     operands : mapping of str to ndarray or None
-        C-contiguous arrays in the contract's dtypes; optional ones may be None or left out; ``scratch`` is supplied.
+        C-contiguous arrays in the contract's dtypes, those that are written apart from all others; optional ones may be None
+        or left out; ``scratch`` is supplied.
     attributes : mapping of str to int or float, optional
         Every attribute of the contract line.
     dtype : {"float32", "float64"}
         What ``f`` means.
     workers : int
-        Workers to split the work among; the results are the same bits for any number.
+        Workers to split the work among, from 1 to 1024; the results are the same bits for any number.
 
     Raises
     ------
+    TypeError
+        Naming the operand that is no array, the attribute that is no number, or ``workers`` if it is no integer.
     ValueError
-        Naming the operand or attribute that is missing, unknown, of another dtype or shape, or not C-contiguous.
+        Naming the operand or attribute that is missing, unknown, of another dtype or shape, not C-contiguous, or NaN; written
+        but read-only or in another's memory; or if ``name`` is unknown or ``workers`` out of range.
 
     Examples
     --------
@@ -72,7 +80,7 @@ def prepare(
 
     Parameters and errors are those of `execute`.
     """
-    instruction = INSTRUCTIONS[name]
+    instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
     arrays = dict(operands)
     if any(spec.name == "scratch" for spec in instruction.operands):
         arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))

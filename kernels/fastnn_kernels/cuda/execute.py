@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.operands import check_attributes, check_operands
+from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer
 from fastnn_kernels.units import unit_name
 
 
@@ -28,7 +27,7 @@ def execute(
     Parameters and errors are those of `fastnn_kernels.cpu.execute.execute`; a worker is a block of threads, and every operand
     begins ``shift`` elements after an address that suits any access.
     """
-    instruction = INSTRUCTIONS[name]
+    instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
     arrays = dict(operands)
     if any(spec.name == "scratch" for spec in instruction.operands):
         arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))

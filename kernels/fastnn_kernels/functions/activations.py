@@ -17,6 +17,7 @@ from fastnn_kernels.functions.arrays import (
     result_array,
     rows_of,
 )
+from fastnn_kernels.operands import number
 
 
 def relu(
@@ -55,9 +56,10 @@ def relu(
     Raises
     ------
     TypeError
-        If x is neither float32 nor float64, or ``out`` is not an array of x's dtype.
+        If x is neither float32 nor float64, ``out`` is not an array of x's dtype, or a number is none.
     ValueError
-        If ``out`` has another shape or is read-only, or ``workers`` is less than 1.
+        If ``out`` has another shape or is read-only, a number is NaN or infinite (``max_value`` may be infinite), or ``workers``
+        is not from 1 to 1024.
 
     Notes
     -----
@@ -68,7 +70,7 @@ def relu(
     >>> relu([-2.0, 0.5, 3.0], negative_slope=0.25, max_value=2.0)
     array([-0.5,  0.5,  2. ])
     """
-    limits = (float(negative_slope), np.inf if max_value is None else float(max_value), float(threshold))
+    limits = _limits(negative_slope, max_value, threshold)
     return _elementwise("relu", (floats("x", x),), limits, out, workers)
 
 
@@ -110,7 +112,7 @@ def relu_backward(
     >>> relu_backward([-2.0, 0.5], [10.0, 10.0])
     array([ 0., 10.])
     """
-    limits = (float(negative_slope), np.inf if max_value is None else float(max_value), float(threshold))
+    limits = _limits(negative_slope, max_value, threshold)
     return _elementwise("relu_backward", _pair("x", x, dout), (*limits, 0), out, workers)
 
 
@@ -346,6 +348,12 @@ def log_softmax_backward(y: ArrayLike, dout: ArrayLike, *, out: NDArray | None =
     array([ 0.75, -0.75])
     """
     return _over_rows("log_softmax_backward", _pair("y", y, dout), "y", (0,), out, workers)
+
+
+def _limits(negative_slope: float, max_value: float | None, threshold: float) -> tuple[float, float, float]:
+    """The attributes of relu, checked."""
+    limit = np.inf if max_value is None else number("max_value", max_value, infinite=True)
+    return number("negative_slope", negative_slope), limit, number("threshold", threshold)
 
 
 def _pair(name: str, first: ArrayLike, dout: ArrayLike) -> tuple[NDArray, NDArray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from itertools import combinations
 from typing import Any
 
@@ -11,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels import system
 from fastnn_kernels.cpu import cost
+from fastnn_kernels.operands import MOST_WORKERS, integer
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
-MOST_WORKERS = 1024
+BLOCK_NS = 16.0
+"""About the least work of one block, the unit that is split among workers; a worker without a block does nothing."""
 
 
 def floats(name: str, value: ArrayLike, like: NDArray | None = None, first: str = "") -> NDArray:
@@ -94,13 +95,7 @@ def check_apart(read: dict[str, NDArray | None], written: dict[str, NDArray | No
 
 
 def choose_workers(workers: int | None, work_ns: float) -> int:
-    """The workers that the caller asks for, or, for None, as many as the work is worth."""
+    """The workers that the caller asks for, but no more than there are blocks; for None, as many as the work is worth."""
     if workers is None:
         return 1 if work_ns < 2.0 * cost.LEAST_NS else cost.workers_for(work_ns, 1, system.usable_cores())
-    try:
-        count = 0 if isinstance(workers, bool) else operator.index(workers)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"workers must be None or an integer of at least 1, got {workers!r}")
-    return min(count, MOST_WORKERS)
+    return min(integer("workers", workers, 1, MOST_WORKERS, also="None or "), 1 + int(work_ns / BLOCK_NS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from fastnn_kernels.functions.arrays import (
     rows_of,
 )
 from fastnn_kernels.instructions import NO_CLASS
+from fastnn_kernels.operands import number
+
+IGNORED = -1
+"""What a label that is ignored becomes: it lies outside every range of classes, and fits int32."""
 
 
 def softmax_cross_entropy(
@@ -70,10 +75,12 @@ def softmax_cross_entropy(
     Raises
     ------
     TypeError
-        If logits are neither float32 nor float64, an array's dtype does not fit, or ``out`` or ``dlogits`` is not an array.
+        If logits are neither float32 nor float64, an array's dtype does not fit, ``out`` or ``dlogits`` is not an array, or a
+        number is none.
     ValueError
         If shapes do not fit, a label lies outside [0, C), an argument is given that only the other kind of target has,
-        an array that is written is read-only or shares memory with another, or ``workers`` is less than 1.
+        an array that is written is read-only or shares memory with another, a number is NaN or infinite, or ``workers`` is not
+        from 1 to 1024.
 
     Examples
     --------
@@ -87,15 +94,16 @@ def softmax_cross_entropy(
     """
     x, truth = floats("logits", logits), np.asarray(target)
     check_rows("logits", x)
-    if truth.dtype.kind in "iu":
-        if label_smoothing != 0.0:
+    smoothing, ignored = _smoothing(label_smoothing), _ignored(ignore_class)
+    if truth.dtype.kind in "iu" or truth.shape == x.shape[:-1]:
+        if smoothing != 0.0:
             raise ValueError(f"label_smoothing needs a target of logits' shape, got labels and {label_smoothing}")
-        labels = _labels(truth, x, ignore_class)
-        attributes: tuple[float, ...] = (NO_CLASS if ignore_class is None else ignore_class, 0)
+        labels = _labels(truth, x, ignored)
+        attributes: tuple[float, ...] = (NO_CLASS if ignored is None else IGNORED, 0)
         return _loss("softmax_cross_entropy", x, labels, attributes, weight, scale, out, ("dlogits", dlogits), workers)
-    if ignore_class is not None:
+    if ignored is not None:
         raise ValueError(f"ignore_class needs integer labels, got a target of dtype {truth.dtype}")
-    attributes = (_smoothing(label_smoothing), 0)
+    attributes = (smoothing, 0)
     dense = _like("target", truth, x, "logits")
     return _loss("softmax_cross_entropy_dense", x, dense, attributes, weight, scale, out, ("dlogits", dlogits), workers)
 
@@ -208,6 +216,7 @@ def _loss(
     workers: int | None,
 ) -> NDArray:
     """Run a loss on checked predictions and targets; ``gradient``: the name and value of the argument to write it to."""
+    scale = number("scale", scale)
     gradient_name, slopes_out = gradient
     factors = None
     if weight is not None:
@@ -235,21 +244,38 @@ def _like(name: str, value: Any, like: NDArray, first: str) -> NDArray:
 
 
 def _labels(labels: NDArray, logits: NDArray, ignore_class: int | None) -> NDArray:
-    """Labels as int32, all in [0, C) or ignored."""
+    """Labels as int32: in [0, C), or `IGNORED`."""
     shape, classes = logits.shape[:-1], logits.shape[-1]
     if labels.shape == logits.shape != shape:
         raise TypeError(f"a target of logits' shape must be {logits.dtype}, got {labels.dtype}; target.astype(logits.dtype)")
     check_shape("target", labels, shape, "one label for each row of logits")
+    if labels.dtype.kind not in "iu" and labels.size:  # an empty list is float64 to NumPy
+        raise TypeError(f"target has the shape of labels, which must be integers, got {labels.dtype}; target.astype(int)")
     wrong = (labels < 0) | (labels >= classes)
     if ignore_class is not None:
-        wrong &= labels != ignore_class
+        ignored = labels == ignore_class
+        wrong &= ~ignored
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
         raise ValueError(f"target must hold labels from 0 to {classes - 1}, got {labels[place]} at {place}")
-    return labels.astype(np.int32)
+    narrow = labels.astype(np.int32)
+    if ignore_class is not None:
+        narrow[ignored] = IGNORED
+    return narrow
 
 
 def _smoothing(value: float) -> float:
-    if not 0.0 <= value <= 1.0:
+    smoothing = number("label_smoothing", value)
+    if not 0.0 <= smoothing <= 1.0:
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {value!r}")
-    return float(value)
+    return smoothing
+
+
+def _ignored(ignore_class: int | None) -> int | None:
+    """The class to ignore as an int of any size: labels have their own dtypes."""
+    if ignore_class is None:
+        return None
+    try:
+        return operator.index(ignore_class)
+    except TypeError:
+        raise TypeError(f"ignore_class must be None or an integer, got {ignore_class!r}") from None

@@ -68,9 +68,9 @@ def matmul(
     Raises
     ------
     TypeError
-        If an array is neither float32 nor float64, dtypes differ, or ``out`` is not an array.
+        If an array is neither float32 nor float64, dtypes differ, ``out`` is not an array, or ``workers`` is no integer.
     ValueError
-        If shapes do not fit, ``out`` is read-only, the activation is unknown or ``workers`` is less than 1.
+        If shapes do not fit, ``out`` is read-only, the activation is unknown or ``workers`` is not from 1 to 1024.
 
     Notes
     -----
@@ -265,7 +265,7 @@ def _bias(bias: ArrayLike | None, columns: int, first: NDArray, name: str) -> ND
 
 
 def _activation(activation: str | None) -> int:
-    if activation not in ACTIVATIONS:
+    if not (activation is None or isinstance(activation, str)) or activation not in ACTIVATIONS:
         raise ValueError(f"activation must be None, 'linear', 'relu', 'sigmoid' or 'tanh', got {activation!r}")
     return ACTIVATIONS[activation]
 

@@ -13,6 +13,7 @@ from fastnn_kernels.cpu import cost
 from fastnn_kernels.cpu.execute import call
 from fastnn_kernels.functions.arrays import check_apart, check_shape, check_written, choose_workers, contiguous, deliver, floats
 from fastnn_kernels.instructions import ADAM_RATE, INSTRUCTIONS, LEARNING_RATE, RATES
+from fastnn_kernels.operands import INT64, integer, number
 
 
 def sgd(
@@ -50,10 +51,10 @@ def sgd(
     Raises
     ------
     TypeError
-        If params is not an array of float32 or float64, or another array's dtype is not params'.
+        If params is not an array of float32 or float64, another array's dtype is not params', or a number is none.
     ValueError
         If a shape is not params', an array that is written is read-only or shares memory with another, a number lies outside
-        its range, momentum comes without velocity, or ``workers`` is less than 1.
+        its range, is NaN or infinite, momentum comes without velocity, or ``workers`` is not from 1 to 1024.
 
     Notes
     -----
@@ -67,10 +68,10 @@ def sgd(
     >>> w
     array([[0.95, 2.05]])
     """
-    _check_fraction("momentum", momentum, closed=True)
+    momentum = _fraction("momentum", momentum, closed=True)
     if velocity is None and (momentum != 0.0 or nesterov):
         raise ValueError(f"momentum={momentum!r}, nesterov={nesterov!r} needs a velocity; np.zeros_like(params) to begin with")
-    attributes = (float(momentum), bool(nesterov))
+    attributes = (momentum, bool(nesterov))
     _update("sgd", params, grads, {"velocity": velocity}, (learning_rate, 0.0), attributes, workers)
 
 
@@ -156,12 +157,11 @@ def rmsprop(
     >>> w, velocity
     (array([0.9]), array([4.]))
     """
-    _check_fraction("rho", rho, closed=True)
-    _check_fraction("momentum", momentum, closed=True)
+    rho, momentum = _fraction("rho", rho, closed=True), _fraction("momentum", momentum, closed=True)
     if momentums is None and momentum != 0.0:
         raise ValueError(f"momentum={momentum!r} needs momentums; np.zeros_like(params) to begin with")
     state = {"velocity": velocity, "momentums": momentums, "average_gradient": average_gradient}
-    attributes = (float(rho), float(momentum), _at_least_0("epsilon", epsilon))
+    attributes = (rho, momentum, _at_least_0("epsilon", epsilon))
     _update("rmsprop", params, grads, state, (learning_rate, 0.0), attributes, workers)
 
 
@@ -201,7 +201,7 @@ def adam(
     Raises
     ------
     TypeError, ValueError
-        As `sgd`; also if ``step`` is less than 1.
+        As `sgd`; also if ``step`` is no integer or less than 1.
 
     Examples
     --------
@@ -212,12 +212,10 @@ def adam(
     >>> w.round(3)
     array([0.7, 1.3])
     """
-    _check_fraction("beta_1", beta_1)
-    _check_fraction("beta_2", beta_2)
-    if step < 1:
-        raise ValueError(f"step must be at least 1, the number of the first update, got {step!r}")
+    beta_1, beta_2 = _fraction("beta_1", beta_1), _fraction("beta_2", beta_2)
+    step, learning_rate = integer("step", step, 1, INT64[1]), number("learning_rate", learning_rate)
     rate = learning_rate * math.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step)
-    attributes = (float(beta_1), float(beta_2), _at_least_0("epsilon", epsilon))
+    attributes = (beta_1, beta_2, _at_least_0("epsilon", epsilon))
     _update("adam", params, grads, {"m": m, "v": v, "v_hat": v_hat}, (learning_rate, rate), attributes, workers)
 
 
@@ -244,7 +242,7 @@ def _update(
     ready = {name: contiguous(array) for name, array in present.items()}
     split = choose_workers(workers, cost.streaming_ns((len(present) + 1) * params.nbytes))
     words = np.zeros(RATES)
-    words[LEARNING_RATE], words[ADAM_RATE] = rates
+    words[LEARNING_RATE], words[ADAM_RATE] = number("learning_rate", rates[0]), rates[1]
     operands = (contiguous(gradient), words, *(ready.get(name) for name in written))
     call(op, dtype, operands, (params.size,), attributes, split)
     for name, array in present.items():
@@ -257,14 +255,17 @@ def _optional(op: str) -> set[str]:
     return {spec.name for spec in INSTRUCTIONS[op].operands if spec.optional}
 
 
-def _check_fraction(name: str, value: float, *, closed: bool = False) -> None:
-    """Refuse a number outside [0, 1), or outside [0, 1] when ``closed``."""
-    if not (0.0 <= value < 1.0 or (closed and value == 1.0)):
+def _fraction(name: str, value: float, *, closed: bool = False) -> float:
+    """A number in [0, 1), or in [0, 1] when ``closed``."""
+    fraction = number(name, value)
+    if not (0.0 <= fraction < 1.0 or (closed and fraction == 1.0)):
         raise ValueError(f"{name} must lie from 0 to {'1' if closed else 'below 1'}, got {value!r}")
+    return fraction
 
 
 def _at_least_0(name: str, value: float) -> float:
     """A number of at least 0."""
-    if not value >= 0.0:
+    result = number(name, value)
+    if result < 0.0:
         raise ValueError(f"{name} must be at least 0, got {value!r}")
-    return float(value)
+    return result

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.operands import check_attributes, check_operands
+from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer
 from fastnn_kernels.reference.kernels import KERNELS
 
 
@@ -24,7 +23,8 @@ def execute(
 
     Parameters and errors are those of `fastnn_kernels.cpu.execute.execute`; there is one worker always.
     """
-    instruction, attributes = INSTRUCTIONS[name], attributes or {}
+    instruction, attributes = find_instruction(name), attributes or {}
+    integer("workers", workers, 1, MOST_WORKERS)
     arrays = {"scratch": np.empty(0, dtype)} if any(spec.name == "scratch" for spec in instruction.operands) else {}
     check_operands(instruction, arrays | dict(operands), dtype)
     check_attributes(instruction, attributes)

@@ -5,6 +5,7 @@ import pytest
 from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit, symbol, unit_name
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.reference import execute as reference
 
 
 @pytest.mark.parametrize("op", INSTRUCTIONS)
@@ -83,7 +84,9 @@ def test_numba_switched_off_is_said(instructions, monkeypatch):
         compile_module("test_note")
 
 
-X, OUT = np.ones(3, np.float32), np.ones(3, np.float32)
+X, OUT, LONG = np.ones(3, np.float32), np.ones(3, np.float32), np.arange(4, dtype=np.float32)
+READ_ONLY = np.frombuffer(bytes(12), np.float32)
+FACTOR = {"factor": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,45 @@ X, OUT = np.ones(3, np.float32), np.ones(3, np.float32)
         ({"x": X, "out": OUT.reshape(3, 1)}, {"factor": 1.0}, r"operand 'out' has shape \(3, 1\); test_scale takes \('N',\)"),
         ({"x": X, "out": np.ones(6, np.float32)[::2]}, {"factor": 1.0}, "operand 'out' must be C-contiguous"),
         ({"x": X, "out": OUT}, {}, r"test_scale takes the attributes \['factor'\], not \[\]"),
+        ({"x": [1.0, 2.0, 3.0], "out": OUT}, FACTOR, "operand 'x' must be a NumPy array, got list"),
+        ({"x": X, "out": READ_ONLY}, FACTOR, "operand 'out' is read-only; test_scale writes it"),
+        ({"x": X, "out": X}, FACTOR, "operands 'x' and 'out' share memory, and one is written; give each its own"),
+        ({"x": LONG[:3], "out": LONG[1:]}, FACTOR, "operands 'x' and 'out' share memory"),
+        ({"x": X, "out": OUT}, {"factor": None}, "factor must be a number, got None"),
+        ({"x": X, "out": OUT}, {"factor": np.nan}, "factor must be a number, got nan"),
     ],
 )
-def test_execute_refuses(instructions, operands, attributes, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("execute", [execute, reference.execute], ids=["cpu", "reference"])
+def test_execute_refuses(instructions, execute, operands, attributes, message):
+    with pytest.raises((TypeError, ValueError), match=message):
         execute("test_scale", operands, attributes)
+
+
+@pytest.mark.parametrize("execute", [execute, reference.execute], ids=["cpu", "reference"])
+@pytest.mark.parametrize(
+    ("name", "workers", "message"),
+    [
+        ("rleu", 1, "there is no instruction 'rleu'; did you mean 'relu'?"),
+        ("convolution", 1, "there is no instruction 'convolution'$"),
+        ("relu", 0, "workers must be an integer from 1 to 1024, got 0"),
+        ("relu", 10**6, "workers must be an integer from 1 to 1024, got 1000000"),
+        ("relu", 1.5, "workers must be an integer from 1 to 1024, got 1.5"),
+    ],
+)
+def test_execute_refuses_names_and_workers(execute, name, workers, message):
+    attributes = {"negative_slope": 0.0, "max_value": np.inf, "threshold": 0.0}
+    with pytest.raises((TypeError, ValueError), match=message):
+        execute(name, {"x": X, "out": OUT}, attributes, workers=workers)
+
+
+def test_integer_attributes_are_integers():
+    operands = {"a": X.reshape(1, 3), "b": X.reshape(3, 1), "out": np.empty((1, 1), np.float32)}
+    attributes = {"transpose_a": 0, "transpose_b": 0, "activation": 1.5, "negative_slope": 0.0, "accumulate": 0}
+    with pytest.raises(TypeError, match=r"activation must be an integer from .*, got 1\.5"):
+        execute("matmul", operands, attributes)
+
+
+def test_neighbours_in_memory_do_not_share_it(instructions):
+    memory = np.arange(6, dtype=np.float32)
+    execute("test_scale", {"x": memory[:3], "out": memory[3:]}, {"factor": 2.0})
+    assert memory.tolist() == [0, 1, 2, 0, 2, 4]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import fastnn_kernels
 import numpy as np
 import pytest
@@ -47,6 +50,25 @@ def test_relu_has_kerass_parameters() -> None:
     settings = {"negative_slope": 0.5, "max_value": 2.0, "threshold": 0.5}
     np.testing.assert_array_equal(relu(x, **settings), [-np.inf, -1.25, 0.0, 0.75, 2.0, np.nan])
     np.testing.assert_array_equal(relu_backward(x, np.full(6, 10.0), **settings), [5.0, 5.0, 5.0, 10.0, 0.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("negative_slope", None, TypeError),
+        ("negative_slope", np.nan, ValueError),
+        ("max_value", "6", TypeError),
+        ("max_value", np.nan, ValueError),
+        ("threshold", np.array([1.0, 2.0]), TypeError),
+        ("threshold", np.inf, ValueError),
+    ],
+)
+def test_relus_parameters_are_numbers(name: str, value: Any, error: type[Exception]) -> None:
+    out = np.full(2, 7.0)
+    for call in (partial(relu, [1.0, -1.0]), partial(relu_backward, [1.0, -1.0], [1.0, 1.0])):
+        with pytest.raises(error, match=f"{name} must be a (finite )?number, got"):
+            call(out=out, **{name: value})
+    assert (out == 7.0).all()
 
 
 def test_relu_backward_takes_relus_result_as_well() -> None:

@@ -123,9 +123,10 @@ def test_same_bits_for_any_number_of_workers(call: Call, workers: int) -> None:
 
 
 @every
-@pytest.mark.parametrize("workers", [0, -1, True, 1.5, "2"])
-def test_workers_are_a_positive_integer(call: Call, workers: object) -> None:
-    with pytest.raises(ValueError, match="workers must be None or an integer of at least 1, got"):
+@pytest.mark.parametrize("workers", [0, -1, 1025, 10**6, True, 1.5, "2"])
+def test_workers_are_an_integer_within_its_limits(call: Call, workers: object) -> None:
+    error = ValueError if type(workers) is int else TypeError
+    with pytest.raises(error, match="workers must be None or an integer from 1 to 1024, got"):
         call(*call.inputs(), workers=workers)
 
 
@@ -173,3 +174,4 @@ def test_workers_follow_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert arrays.choose_workers(None, 50_000.0) == 2
     assert arrays.choose_workers(None, 1e9) == 4
     assert arrays.choose_workers(9, 1_000.0) == 9
+    assert arrays.choose_workers(1024, 3.0) == 1

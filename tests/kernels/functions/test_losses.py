@@ -57,6 +57,19 @@ def test_squares(shape: tuple[int, ...]) -> None:
     check(loss, gradient, reference("mean_squared_error", x, target, np.asarray(weight), 0.5))
 
 
+@pytest.mark.parametrize(("integer", "ignored"), [("int64", 2**32), ("int64", -(2**31)), ("uint32", 2**32 - 1), ("int8", 1)])
+def test_ignored_class_of_any_size(integer: str, ignored: int) -> None:
+    gradient = np.empty((3, 2))
+    loss = softmax_cross_entropy(np.zeros((3, 2)), np.array([0, ignored, 0], integer), ignore_class=ignored, dlogits=gradient)
+    np.testing.assert_allclose(loss, [np.log(2), 0.0, np.log(2)], rtol=1e-14)
+    np.testing.assert_array_equal(gradient[1], 0.0)
+    assert softmax_cross_entropy(np.zeros((1, 2)), np.zeros(1, integer), ignore_class=2**70) == loss[0]
+
+
+def test_no_rows_have_no_labels() -> None:
+    assert softmax_cross_entropy(np.zeros((0, 3), np.float32), []).shape == (0,)
+
+
 def test_ignored_class() -> None:
     x, gradient = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 3.0]]), np.empty((3, 2))
     loss = softmax_cross_entropy(x, [0, 255, 1], ignore_class=255, dlogits=gradient)
@@ -97,7 +110,17 @@ X, LABELS, TARGET = np.zeros((3, 2)), np.array([0, 1, 1]), np.zeros((3, 2))
         ([0, 1], {}, ValueError, r"target must have shape \(3,\), one label for each row of logits, got \(2,\)"),
         ([[0], [1], [1]], {}, ValueError, r"target must have shape \(3,\)"),
         ([[0, 1], [0, 1], [1, 0]], {}, TypeError, r"a target of logits' shape must be float64, got int64; target\.astype"),
-        (LABELS.astype(float), {}, ValueError, r"target must have shape \(3, 2\), that of logits, got \(3,\)"),
+        (LABELS.astype(float), {}, TypeError, "target has the shape of labels, which must be integers, got float64"),
+        (np.zeros((3, 4)), {}, ValueError, r"target must have shape \(3, 2\), that of logits, got \(3, 4\)"),
+        (LABELS, {"ignore_class": 1.0}, TypeError, "ignore_class must be None or an integer, got 1.0"),
+        (LABELS, {"ignore_class": np.nan}, TypeError, "ignore_class must be None or an integer, got nan"),
+        (LABELS, {"ignore_class": "a"}, TypeError, "ignore_class must be None or an integer, got 'a'"),
+        (LABELS, {"scale": None}, TypeError, "scale must be a number, got None"),
+        (LABELS, {"scale": "2"}, TypeError, "scale must be a number, got '2'"),
+        (LABELS, {"scale": np.array([1.0, 2.0])}, TypeError, r"scale must be a number, got array\(\[1., 2.\]\)"),
+        (LABELS, {"scale": np.inf}, ValueError, "scale must be a finite number, got inf"),
+        (TARGET, {"label_smoothing": None}, TypeError, "label_smoothing must be a number, got None"),
+        (TARGET, {"label_smoothing": np.nan}, ValueError, "label_smoothing must be a finite number, got nan"),
         (TARGET.astype(np.float32), {}, TypeError, "target is float32, but logits is float64"),
         (TARGET.astype(bool), {}, TypeError, "target must be float32 or float64, got bool"),
         (LABELS, {"label_smoothing": 0.1}, ValueError, "label_smoothing needs a target of logits' shape"),

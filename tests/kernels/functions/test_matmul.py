@@ -94,6 +94,7 @@ def test_dense_backward_refuses() -> None:
         ((2, 3), (3, 5), {"transpose_a": True}, r"do not fit: 2 terms and 3 \(transpose_a=True, transpose_b=False\)"),
         ((2, 3), (3, 5), {"bias": np.ones(4)}, r"bias must have shape \(5,\), one for each column of the result, got \(4,\)"),
         ((2, 3), (3, 5), {"activation": "gelu"}, "activation must be None, 'linear', 'relu', 'sigmoid' or 'tanh', got 'gelu'"),
+        ((2, 3), (3, 5), {"activation": ["relu"]}, r"activation must be None, .* or 'tanh', got \['relu'\]"),
     ],
 )
 def test_matmul_refuses(a: tuple[int, ...], b: tuple[int, ...], keywords: dict, message: str) -> None:

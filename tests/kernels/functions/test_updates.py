@@ -132,19 +132,39 @@ def test_state_that_is_not_optional() -> None:
 @pytest.mark.parametrize(
     ("name", "states", "keywords", "message"),
     [
+        ("sgd", 0, {"learning_rate": None}, "learning_rate must be a number, got None"),
+        ("sgd", 0, {"learning_rate": math.nan}, "learning_rate must be a finite number, got nan"),
+        ("sgd", 0, {"learning_rate": 10**400}, "learning_rate must be a finite number, got 1000"),
+        ("adagrad", 1, {"learning_rate": math.inf}, "learning_rate must be a finite number, got inf"),
+        ("adagrad", 1, {"epsilon": None}, "epsilon must be a number, got None"),
+        ("rmsprop", 1, {"rho": "0.9"}, "rho must be a number, got '0.9'"),
+        ("adam", 2, {"step": 1, "learning_rate": None}, "learning_rate must be a number, got None"),
+        ("adam", 2, {"step": math.nan}, "step must be an integer from 1 to 9223372036854775807, got nan"),
+        ("adam", 2, {"step": math.inf}, "step must be an integer from 1 to 9223372036854775807, got inf"),
+        ("adam", 2, {"step": 1.5}, "step must be an integer from 1 to 9223372036854775807, got 1.5"),
+        ("adam", 2, {"step": 1, "epsilon": math.inf}, "epsilon must be a finite number, got inf"),
         ("sgd", 0, {"momentum": 0.9}, r"momentum=0.9, nesterov=False needs a velocity; np\.zeros_like\(params\)"),
         ("sgd", 0, {"nesterov": True}, "nesterov=True needs a velocity"),
         ("sgd", 1, {"momentum": 1.5}, "momentum must lie from 0 to 1, got 1.5"),
-        ("sgd", 1, {"momentum": math.nan}, "momentum must lie from 0 to 1, got nan"),
+        ("sgd", 1, {"momentum": math.nan}, "momentum must be a finite number, got nan"),
         ("adagrad", 1, {"epsilon": -1.0}, "epsilon must be at least 0, got -1.0"),
         ("rmsprop", 1, {"momentum": 0.5}, "momentum=0.5 needs momentums"),
         ("rmsprop", 1, {"rho": -0.1}, "rho must lie from 0 to 1, got -0.1"),
-        ("adam", 2, {"step": 0}, "step must be at least 1, the number of the first update, got 0"),
+        ("adam", 2, {"step": 0}, "step must be an integer from 1 to 9223372036854775807, got 0"),
         ("adam", 2, {"step": 1, "beta_1": 1.0}, "beta_1 must lie from 0 to below 1, got 1.0"),
         ("adam", 2, {"step": 1, "beta_2": 2}, "beta_2 must lie from 0 to below 1, got 2"),
-        ("adam", 2, {"step": 1, "workers": 0}, "workers must be None or an integer of at least 1, got 0"),
+        ("adam", 2, {"step": 1, "workers": 0}, "workers must be None or an integer from 1 to 1024, got 0"),
     ],
 )
 def test_numbers_outside_their_range_are_refused(name: str, states: int, keywords: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        getattr(fastnn_kernels, name)(*np.ones((2 + states, 3)), **keywords)
+    given = np.ones((2 + states, 3))
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(fastnn_kernels, name)(*given, **keywords)
+    assert (given == 1.0).all()
+
+
+def test_rates_may_be_negative_and_steps_late() -> None:
+    params, m, v = np.ones((3, 3))
+    fastnn_kernels.sgd(params, m, learning_rate=-1)
+    fastnn_kernels.adam(params, m, m.copy(), v, step=2**63 - 1, learning_rate=np.float32(0.5))
+    np.testing.assert_allclose(params, 1.5, rtol=1e-6)

@@ -75,7 +75,7 @@ def measure(chosen: argparse.Namespace) -> int:
         return 0
     threads = parse_threads(chosen.threads or ("all" if chosen.quick or device == "cuda" else "1,all"))
     if device == "cuda" and not gpu.ready(f"{INTERPRETER}-float32"):
-        print("run `python -m fastnn warmup --device cuda` first: else kernels are compiled meanwhile, and small models run as graphs")
+        print("`python -m fastnn warmup --device cuda` first: kernels are compiled meanwhile else, and small models run as graphs")
     start = time.monotonic()
     settings, earlier = QUICK if chosen.quick else Settings(), estimate.known(FOLDER, device)
     results = runner.run(workloads, peers, threads, settings, lambda line: print(line, flush=True), earlier)

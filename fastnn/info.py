@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from fastnn_kernels import system
+from fastnn_kernels import store, system
 from fastnn_kernels.cpu.host import compiled_for
 
 import fastnn
@@ -60,7 +60,7 @@ def cache() -> str:
     folder = system.cache_directory()
     if folder is None:
         return "none: this user has no home folder; set FASTNN_CACHE_DIR"
-    files = list(folder.glob("*.o"))
+    files = store.kept(folder)
     chosen = " (FASTNN_CACHE_DIR)" if os.environ.get("FASTNN_CACHE_DIR") else ""
     writable = "" if os.access(folder if folder.exists() else _nearest(folder), os.W_OK) else ", cannot be written"
     return f"{folder}{chosen}: {len(files)} kernels, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB{writable}"

@@ -11,6 +11,9 @@ from fastnn_kernels.warn import warn
 
 FORMAT = "fastnn-object 1"
 
+SUFFIXES = {".o", ".cubin"}
+"""How the names of files for a CPU and for a GPU end."""
+
 _warned = False
 
 
@@ -34,6 +37,11 @@ def _warn(path: Path | None, error: OSError) -> None:
         where = f"{path} cannot be used" if path else "no place is known"
         advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
         warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
+
+
+def kept(folder: Path) -> list[Path]:
+    """The files of every target in a cache directory, which need not exist."""
+    return sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
 
 
 def header(unit: str, digest: str, data: bytes) -> bytes:

@@ -14,7 +14,8 @@ An instruction is declared by its *contract line*::
 * after the semicolon: attributes, ``i`` int64 or ``d`` float64.
 
 A kernel is called as ``kernel(*operands, *attributes, worker, workers)`` in the order of its contract line. It allocates
-nothing, raises nothing, and writes only the slice that belongs to ``worker``.
+nothing, raises nothing, and writes only the slice that belongs to ``worker``. An operand that is written must not overlap another
+one: a kernel may read an element again after it has written its place.
 """
 
 from __future__ import annotations

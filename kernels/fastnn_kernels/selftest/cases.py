@@ -106,6 +106,8 @@ def _losses() -> list[Case]:
             _case(op, "one class", M=40, C=1),
             _case(op, "one row", M=1, C=7),
             _case(op, "wide rows", M=9, C=1003, **smooth),
+            _case(op, "wide rows, accumulate", M=9, C=1003, accumulate=1),
+            _case(op, "rows of several parts", M=3, C=1100, **smooth),
         ]
         if "labels" in {spec.name for spec in INSTRUCTIONS[op].operands}:
             cases.append(_case(op, "an ignored class inside the range", M=40, C=5, ignore_class=2))
@@ -113,6 +115,8 @@ def _losses() -> list[Case]:
             cases.append(
                 _case(op, "ignored rows that are not finite", M=40, C=5, ignore_class=255, special=(prediction, (1.0, np.nan)))
             )
+            wide: dict[str, Any] = {"M": 68, "C": 100, "ignore_class": 255, "special": (prediction, (np.nan,))}
+            cases += [_case(op, "ignored wide rows", **wide), _case(op, "ignored wide rows, accumulate", accumulate=1, **wide)]
         cases.append(_case(op, "special values", M=60, C=6, special=(prediction, _SPECIAL_PREDICTIONS.get(op, (0.0, np.nan)))))
     return cases
 

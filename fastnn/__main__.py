@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from fastnn import __version__
 from fastnn.config import device
+from fastnn.engine import select
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,33 +24,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warmup = commands.add_parser("warmup", help="compile all kernels now and keep them (in FASTNN_CACHE_DIR, where that is set)")
     selftest = commands.add_parser("selftest", help="hold every instruction on a device to the reference, then train there")
     for command in (warmup, selftest):
-        command.add_argument("--device", default=device(), help="cpu, cuda or reference (default: %(default)s)")
+        command.add_argument("--device", help="cpu, cuda or reference (default: FASTNN_DEVICE, or cpu)")
     commands.add_parser("bench", help="time fastnn beside NumPy on this machine, in less than a minute")
     chosen = parser.parse_args(arguments)
-    if chosen.command == "demo":
-        from fastnn.demo import run
-
-        return run(chosen.epochs, chosen.output)
+    if chosen.command is None:
+        parser.print_help()
+        return 0
     if chosen.command == "info":
         from fastnn.info import report
 
         print(report())
         return 0
+    try:
+        name = getattr(chosen, "device", None) or device()
+        select.get(name)
+    except (RuntimeError, ValueError) as error:
+        print(f"python -m fastnn {chosen.command}: {error}", file=sys.stderr)
+        return 2
+    if chosen.command == "demo":
+        from fastnn.demo import run
+
+        return run(chosen.epochs, chosen.output)
     if chosen.command == "warmup":
         from fastnn.warmup import warm_up
 
-        return warm_up(chosen.device)
+        return warm_up(name)
     if chosen.command == "selftest":
         from fastnn.selftest import run as selftest_on
 
-        return selftest_on(chosen.device)
-    if chosen.command == "bench":
-        from fastnn.bench.short import run as bench
+        return selftest_on(name)
+    from fastnn.bench.short import run as bench
 
-        return bench()
-    parser.print_help()
-    return 0
+    return bench()
+
+
+def run_in_shell() -> int:
+    """`main`; when the reader of the output has gone, as in ``| head``, it ends quietly with status 1."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 1
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_in_shell())

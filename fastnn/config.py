@@ -23,6 +23,9 @@ refuse_names(__name__)
 
 FLOAT_TYPES = ("float32", "float64")
 
+DEVICES = ("cpu", "cuda", "reference")
+"""Names of the engines, which `fastnn.engine.select` tells apart."""
+
 _settings: dict[str, Any] = {"floatx": "float32", "threads": None, "device": None}
 
 
@@ -110,8 +113,18 @@ def set_num_threads(count: int | None) -> None:
 
 
 def device() -> str:
-    """The device of models compiled without ``device=``: what `set_device` set, or ``FASTNN_DEVICE``, or ``"cpu"``."""
-    return _settings["device"] or os.environ.get("FASTNN_DEVICE") or "cpu"
+    """The device of models compiled without ``device=``: what `set_device` set, or ``FASTNN_DEVICE``, or ``"cpu"``.
+
+    Raises
+    ------
+    ValueError
+        If ``FASTNN_DEVICE`` is no known device.
+    """
+    if _settings["device"] is None and (name := os.environ.get("FASTNN_DEVICE")):
+        if name not in DEVICES:
+            raise unknown_device(name, "FASTNN_DEVICE: ")
+        return name
+    return _settings["device"] or "cpu"
 
 
 def set_device(name: str | None) -> None:
@@ -126,8 +139,19 @@ def set_device(name: str | None) -> None:
     Raises
     ------
     TypeError
-        If ``name`` is not a string. An unknown device, or one that this machine lacks, is refused by ``compile``.
+        If ``name`` is not a string.
+    ValueError
+        If it is no known device. One that this machine lacks is refused by ``compile``.
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(f"device name must be a string such as 'cpu', or None, got {name!r}")
+    if name is not None and name not in DEVICES:
+        raise unknown_device(name)
     _settings["device"] = name
+
+
+def unknown_device(name: str, where: str = "") -> ValueError:
+    """The error for a ``name`` that is not in `DEVICES`, found ``where``."""
+    close = ["cuda"] if "gpu" in name.lower() else near_matches(name, DEVICES, count=1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return ValueError(f"{where}unknown device {name!r}.{meant} Known devices: {', '.join(map(repr, DEVICES))}.")

@@ -13,6 +13,7 @@ from fastnn_kernels.cpu.host import compiled_for
 
 import fastnn
 from fastnn import config
+from fastnn.engine import select
 
 
 def report() -> str:
@@ -24,7 +25,7 @@ def report() -> str:
         "system": platform.platform(),
         "CPU": processor(),
         "threads": threads(),
-        "device": config.device(),
+        "device": device(),
         "float type": config.floatx(),
         "cache": cache(),
         "GPU": gpu(),
@@ -68,6 +69,18 @@ def cache() -> str:
 
 def _nearest(folder: Path) -> Path:
     return next(parent for parent in folder.parents if parent.exists())
+
+
+def device() -> str:
+    """The device of models compiled without ``device=``, and whether it can be used; the line of the GPU says why not."""
+    try:
+        name = config.device()
+        select.get(name)
+    except ValueError as error:
+        return str(error)
+    except RuntimeError:
+        return f"{name}, cannot be used on this machine"
+    return name
 
 
 def gpu() -> str:

@@ -1,4 +1,4 @@
-# Run it on fastnn: python -m fastnn.keras examples/lessons/auto_mpg_64_64_1.py mpg.csv; needs pandas
+# Run it on fastnn: python -m fastnn.keras examples/lessons/auto_mpg_64_64_1.py mpg.csv; needs pandas: python -m pip install pandas
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,4 +1,4 @@
-# Run it on fastnn: python -m fastnn.keras examples/lessons/blobs_25_15_4.py; needs scikit-learn
+# Run it on fastnn: python -m fastnn.keras examples/lessons/blobs_25_15_4.py; needs scikit-learn: python -m pip install scikit-learn
 import numpy as np
 from sklearn.datasets import make_blobs
 

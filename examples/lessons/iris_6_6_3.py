@@ -1,4 +1,4 @@
-# Run it on fastnn: python -m fastnn.keras examples/lessons/iris_6_6_3.py; needs scikit-learn
+# Run it on fastnn: python -m fastnn.keras examples/lessons/iris_6_6_3.py; needs scikit-learn: python -m pip install scikit-learn
 import numpy
 from keras.models import Sequential
 from keras.layers import Dense

@@ -7,6 +7,7 @@ from typing import Any
 from fastnn_kernels.warn import warn
 
 from fastnn.callbacks.base import Callback, Logs
+from fastnn.errors import near_matches
 
 MODES = ("auto", "min", "max")
 
@@ -48,7 +49,7 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        After the first epoch, when ``mode="auto"`` cannot tell which way ``monitor`` is to go.
+        After the first epoch, when ``mode="auto"`` cannot tell which way ``monitor`` is to go, or ``monitor`` looks misspelled.
 
     Examples
     --------
@@ -89,7 +90,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if not self._sign:
-            self._sign = self._direction()
+            self._sign = self._direction(logs or {})
         current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -122,6 +123,8 @@ class EarlyStopping(Callback):
             text = f"Early stopping conditioned on metric `{self.monitor}` which is not available. Available metrics are: {known}"
             if self.monitor.startswith("val_") and "val_" not in known:
                 text += ". Give fit validation_data or validation_split, or watch one of these"
+            elif close := near_matches(self.monitor, logs or {}, count=1):
+                text += f". Did you mean {close[0]!r}?"
             warn(text)
         return value
 
@@ -131,13 +134,19 @@ class EarlyStopping(Callback):
     def _is_improvement(self, value: float, reference: float | None) -> bool:
         return reference is None or self._sign * value - self.min_delta > self._sign * reference
 
-    def _direction(self) -> int:
+    def _direction(self, logs: dict[str, float]) -> int:
         """1 when the watched value is to rise, -1 when it is to fall."""
         if self.mode != "auto":
             return 1 if self.mode == "max" else -1
         name = self.monitor.removeprefix("val_")
         known = {"loss": -1} | self.model._metric_directions()
         if name not in known:
+            close = [] if self.monitor in logs else near_matches(self.monitor, logs, count=1)
+            if close:
+                raise ValueError(
+                    f"EarlyStopping received monitor={self.monitor!r}, which is not among the logs. Did you mean {close[0]!r}? "
+                    f"The logs have: {', '.join(map(repr, logs))}"
+                )
             raise ValueError(
                 f"EarlyStopping received monitor={self.monitor!r}, and cannot tell whether it is to rise or to fall. "
                 f"Pass mode='max' or mode='min'. Known: {', '.join(map(repr, known))}"

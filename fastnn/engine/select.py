@@ -6,10 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 
+from fastnn.config import unknown_device
 from fastnn.engine.base import Engine
-
-DEVICES = ("cpu", "cuda", "reference")
-"""Names that `get` knows."""
 
 
 @cache
@@ -19,7 +17,7 @@ def get(device: str) -> Engine:
     Raises
     ------
     ValueError
-        For a name that is not in `DEVICES`.
+        For a name that is not in `fastnn.config.DEVICES`.
     RuntimeError
         For a device that this machine lacks, saying what is missing.
     """
@@ -37,7 +35,7 @@ def get(device: str) -> Engine:
         from fastnn.engine.reference import ReferenceEngine
 
         return ReferenceEngine()
-    raise ValueError(f"unknown device {device!r}; known devices: {', '.join(map(repr, DEVICES))}")
+    raise unknown_device(device)
 
 
 def executor(device: str) -> Callable[..., None]:

@@ -13,7 +13,7 @@ from fastnn.keras import install
 
 USAGE = """usage: python -m fastnn.keras script.py [arguments]
 
-Runs script.py with `keras` and `tensorflow` leading to fastnn; see the documentation of fastnn.keras."""
+Runs script.py with `keras` and `tensorflow` leading to fastnn. More: python -m pydoc fastnn.keras"""
 
 
 def excepthook(script: str, display: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,10 +35,13 @@ def integer(name: str, value: Any, least: int) -> int:
 
 
 def batch_size_of(value: Any, name: str = "batch_size", steps: int | None = None, count: int = 0) -> int:
-    """The batch size; for None what one pass over ``count`` samples in ``steps`` takes, as in Keras, or 32."""
+    """The batch size; for None what one pass over ``count`` samples in ``steps`` takes, as in Keras, or 32.
+
+    One that holds all samples is cut to their `capacity`: the steps are the same, the memory is not.
+    """
     if value is None:
         return -(-count // steps) if steps and count else DEFAULT_BATCH
-    return integer(name, value, 1)
+    return min(integer(name, value, 1), capacity(count))
 
 
 def flag(name: str, value: Any) -> bool:
@@ -195,4 +198,4 @@ def validation_epochs(frequency: Any) -> Callable[[int], bool]:
 
 def capacity(count: int) -> int:
     """The batch size of a session for single batches of about ``count`` samples: a power of two, so that few sessions are made."""
-    return max(DEFAULT_BATCH, 1 << (count - 1).bit_length())
+    return max(DEFAULT_BATCH, 1 << max(count - 1, 0).bit_length())

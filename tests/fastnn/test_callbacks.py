@@ -143,6 +143,13 @@ def test_early_stopping_finds_out_which_way_to_go():
         run(EarlyStopping("val_auc"), [1.0], "val_auc", {"mae": -1})
 
 
+def test_early_stopping_suggests_a_name_of_the_logs():
+    with pytest.raises(ValueError, match=r"'val_los', which is not among the logs. Did you mean 'val_loss'\?"):
+        run(EarlyStopping("val_los"), [1.0])
+    with pytest.warns(UserWarning, match=r"`val_los` which is not available.* Did you mean 'val_loss'\?"):
+        run(EarlyStopping("val_los", mode="min"), [1.0])
+
+
 def test_early_stopping_warns_when_there_is_nothing_to_watch():
     with pytest.warns(UserWarning, match="metric `val_loss` which is not available. Available metrics are: loss. Give fit val"):
         _, done = run(EarlyStopping(), [1.0], "loss")

@@ -7,6 +7,7 @@ import pytest
 
 import fastnn
 from fastnn import config, info, warmup
+from fastnn.__main__ import main
 from fastnn.engine import select
 from fastnn.engine.cuda import CudaEngine
 from tests.fastnn.engine.reference_gpu import gpu
@@ -54,6 +55,39 @@ def test_info_reports_what_runs_here(command, tmp_path):
 
 def test_info_imports_no_compiler(run_python):
     assert "numba" not in run_python("import fastnn.info, sys\nfastnn.info.report()\nprint(*sys.modules)").split()
+
+
+def test_info_says_that_a_device_cannot_be_used(monkeypatch):
+    monkeypatch.setenv("FASTNN_DEVICE", "gpu")
+    assert info.device().startswith("FASTNN_DEVICE: unknown device 'gpu'. Did you mean 'cuda'?")
+    monkeypatch.setenv("FASTNN_DEVICE", "cuda")
+    monkeypatch.setattr(info.select, "get", no_gpu)
+    assert info.device() == "cuda, cannot be used on this machine"
+
+
+def no_gpu(device):
+    """`fastnn.engine.select.get` where there is no GPU."""
+    raise RuntimeError("no NVIDIA driver was found")
+
+
+@pytest.mark.parametrize("name", ["demo", "bench", "warmup", "selftest"])
+def test_commands_refuse_a_device_in_one_line(capsys, monkeypatch, name):
+    monkeypatch.setenv("FASTNN_DEVICE", "gpu")
+    assert main([name]) == 2
+    assert capsys.readouterr().err.startswith(f"python -m fastnn {name}: FASTNN_DEVICE: unknown device 'gpu'.")
+    monkeypatch.setenv("FASTNN_DEVICE", "cuda")
+    monkeypatch.setattr("fastnn.engine.select.get", no_gpu)
+    assert main([name]) == 2
+    assert capsys.readouterr() == ("", f"python -m fastnn {name}: no NVIDIA driver was found\n")
+
+
+def test_a_reader_that_has_gone_ends_a_command_quietly(python_environment):
+    line = [sys.executable, "-m", "fastnn", "info"]
+    process = subprocess.Popen(line, env=python_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait(timeout=60) == 1
 
 
 def test_a_package_that_is_absent_is_said_to_be():

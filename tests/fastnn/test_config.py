@@ -50,6 +50,22 @@ def test_device_is_what_was_set_then_the_environment_then_cpu(monkeypatch):
     assert config.device() == "reference"
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gpu", "Did you mean 'cuda'?"), ("CPU", "Did you mean 'cpu'?"), ("xyz", "'xyz'. Known devices: 'cpu', 'cuda'")],
+)
+def test_an_unknown_device_is_refused_where_it_is_named(monkeypatch, name, hint):
+    with pytest.raises(ValueError, match=f"^unknown device '{name}'") as error:
+        config.set_device(name)
+    assert hint in str(error.value)
+    assert config.device() == "cpu"
+    monkeypatch.setenv("FASTNN_DEVICE", name)
+    with pytest.raises(ValueError, match=f"^FASTNN_DEVICE: unknown device '{name}'"):
+        config.device()
+    config.set_device("reference")
+    assert config.device() == "reference"
+
+
 def test_a_device_that_is_not_a_string_is_refused():
     with pytest.raises(TypeError, match="device name must be a string such as 'cpu', or None, got 0"):
         config.set_device(0)

@@ -203,6 +203,22 @@ def test_steps_per_epoch_cut_a_pass_into_epochs(regressor, data):
         cut.fit(x, y, batch_size=5, steps_per_epoch=9, verbose=0)
 
 
+def test_a_batch_size_far_above_the_samples_is_one_batch_of_them(regressor, data, device):
+    x, _, y = data
+    huge, exact = regressor(device), regressor(device)
+    arguments = {"epochs": 2, "validation_data": (x[:7], y[:7]), "shuffle": False, "verbose": 0}
+    found = huge.fit(x, y, batch_size=2**40, validation_batch_size=2**70, **arguments)
+    wanted = exact.fit(x, y, batch_size=20, validation_batch_size=7, **arguments)
+    assert found.history == wanted.history
+    assert found.params == wanted.params
+    assert huge.optimizer.iterations == 2
+    assert huge.evaluate(x, y, batch_size=2**40, verbose=0) == exact.evaluate(x, y, batch_size=20, verbose=0)
+    many = np.tile(x, (100, 1))
+    for rows in (0, 20, 2000):
+        found = huge.predict(many[:rows], batch_size=2**40, steps=3, verbose=0)
+        np.testing.assert_array_equal(found, exact.predict(many[:rows], verbose=0))
+
+
 class Recorder(Callback):
     """Notes every hook."""
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from fastnn_kernels.cpu.floats import maximum
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import ROWS, indices
+
+WIDE = 32
+"""From so many classes on, two passes that vectorise are faster than one with branches."""
 
 
 @kernel
@@ -20,14 +26,23 @@ def binary_accuracy(pred, target, value, threshold, worker, workers):
 @kernel
 def argmax(x, m):
     """Where x[m] is largest: the first of equal ones, the first NaN if there is one."""
-    place = 0
+    columns = x.shape[1]
     largest = x[m, 0]
-    for c in range(1, x.shape[1]):
-        candidate = x[m, c]
-        if candidate > largest or (candidate != candidate and largest == largest):
-            largest = candidate
-            place = c
-    return place
+    if columns < WIDE:
+        place = 0
+        for c in range(1, columns):
+            candidate = x[m, c]
+            if candidate > largest or (candidate != candidate and largest == largest):
+                largest = candidate
+                place = c
+        return place
+    for c in range(np.uint64(1), np.uint64(columns)):
+        largest = maximum(largest, x[m, c])
+    first = np.int32(columns)
+    for c in range(np.uint64(columns)):
+        here = np.int32(c) if x[m, c] == largest or x[m, c] != x[m, c] else np.int32(columns)
+        first = min(first, here)
+    return np.int64(first)
 
 
 @kernel

@@ -194,6 +194,7 @@ def _sums() -> list[Case]:
     for op in ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"):
         cases += [_case(op, "one class", M=9, C=1, threshold=0.5), _case(op, "classes", M=500, C=7, threshold=0.25)]
         cases.append(_case(op, "equal predictions", M=40, C=3, threshold=0.5, special=("pred", (0.5, 0.0))))
+        cases.append(_case(op, "many classes", M=40, C=101, threshold=0.5, special=("pred", (9.0, 9.0, 0.5, np.nan))))
     return cases
 
 

@@ -150,12 +150,16 @@ def activate(out, row_start, row_stop, column_start, column_stop, activation):
 
 @kernel
 def sum_rows(x, out, accumulate, worker, workers):
-    """Rows are added in order, in blocks of columns."""
-    zero = out.dtype.type(0)
+    """Rows are added in order, four at a time, in blocks of columns."""
+    rows = x.shape[0]
     columns = indices(out.size, SUM_COLUMNS, worker, workers)
     if not accumulate:
         for n in columns:
-            out[n] = zero
-    for m in range(x.shape[0]):
+            out[n] = out.dtype.type(0)
+    fours = rows - rows % 4
+    for m in range(np.uint64(0), np.uint64(fours), np.uint64(4)):
+        for n in columns:
+            out[n] = out[n] + x[m, n] + x[m + np.uint64(1), n] + x[m + np.uint64(2), n] + x[m + np.uint64(3), n]
+    for m in range(np.uint64(fours), np.uint64(rows)):
         for n in columns:
             out[n] += x[m, n]

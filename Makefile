@@ -2,7 +2,7 @@
 # make test    the whole test suite
 # make check   linters, import contracts, types
 # make exhaustive   the elementary functions on all 2**32 float32 values, some minutes
-# make cuda-check   without a GPU: the CUDA target in the simulator, and every kernel compiled for every architecture, minutes
+# make cuda-check   without a GPU: the CUDA target in the simulator (make cuda-simulate), and every kernel compiled for every architecture, minutes
 # make bench   the benchmarks beside NumPy, less than 5 minutes; make bench-peers: the environment of all peers
 # Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
 
@@ -11,7 +11,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 
-.PHONY: demo test exhaustive check cuda-check bench bench-peers clean
+.PHONY: demo test exhaustive check cuda-check cuda-simulate bench bench-peers clean
 
 demo: $(VENV)/.plot
 	$(BIN)/python -m fastnn demo
@@ -28,9 +28,11 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-cuda-check: $(VENV)/.cuda-check
+cuda-simulate: $(VENV)/.test
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda tests/fastnn/engine/test_cuda.py
 	NUMBA_ENABLE_CUDASIM=256 $(BIN)/python -m pytest tests/kernels/cuda/test_execute.py tests/kernels/cuda/test_interpreter.py
+
+cuda-check: cuda-simulate $(VENV)/.cuda-check
 	$(BIN)/python -m pytest tests/kernels/cuda/test_compile.py
 	$(BIN)/python -m fastnn_kernels.cuda.check
 

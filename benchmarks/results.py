@@ -204,14 +204,15 @@ def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:
 
 
 def limit_rates(results: Results, threads: int) -> dict[str, float]:
-    """What the machine reached: FLOP/s ("flops"), bytes/s out of the caches ("bytes") and within them ("cache")."""
+    """What the machine reached: FLOP/s ("flops"), bytes/s in the caches ("cache"), of memory by stream ("copy", ...) and at best."""
     found: dict[str, float] = {}
     for row in results.workloads:
         spec = row.spec
         measurement = results.find(row.key, threads, MACHINE)
         if measurement is None or not isinstance(spec, KernelSpec):
             continue
-        name = "flops" if spec.flops else "bytes" if spec.bytes >= IN_CACHE else "cache"
-        work = spec.flops or spec.bytes
-        found[name] = max(found.get(name, 0.0), work / measurement.value)
+        rate = (spec.flops or spec.bytes) / measurement.value
+        kinds = ["flops"] if spec.flops else [spec.op, "bytes"] if spec.bytes >= IN_CACHE else ["cache"]
+        for kind in kinds:
+            found[kind] = max(found.get(kind, 0.0), rate)
     return found

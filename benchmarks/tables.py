@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.peers import Peer
 from benchmarks.results import IN_CACHE, LESS_PRECISE, LIMITS, OURS, Measurement, Results, figure, limit_rates, on_threads, ratio
+from fastnn.bench.kernel_data import STREAMS
 from fastnn.bench.specs import KernelSpec, SweepSpec, TrainSpec, Workload
 from fastnn.bench.timing import duration
 
@@ -33,7 +34,10 @@ BUSY = 0.9
 
 MARKS = "`*`: its result differs from the others'. `~`: the core was shared with other processes meanwhile."
 
-STREAMS = ("copy", "scale", "update")
+READERS = ("sum_rows", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+BACKWARD = ("relu_backward", "sigmoid_backward", "tanh_backward", "softmax_backward", "log_softmax_backward")
+UPDATERS = ("sgd", "adagrad", "rmsprop", "adam", *BACKWARD)
+"""Kernels that memory limits as it does `read` and `update` (two arrays in, one out); all others are limited as `copy` is."""
 
 
 def report(results: Results) -> str:
@@ -49,8 +53,8 @@ def report(results: Results) -> str:
 
 READING = (
     "fastnn: the median. Others: how many times what fastnn needs; more than 1.00 is slower. ±: half the distance of the quartiles "
-    "in percent of the median; without it there is one sample. *Of the limit*: fastnn beside what the machine could do at most "
-    f"(`machine`). {MARKS}"
+    "in percent of the median; without it there is one sample. *Of the limit*: of the machine's multiply-adds in registers, or of "
+    f"its copy, update or read of memory, whichever is alike. {MARKS}"
 )
 
 
@@ -121,14 +125,15 @@ def marks(measurement: Measurement) -> str:
 def _limit(row: Workload, limits: dict[str, float], device: str) -> float | None:
     """Seconds that the machine needs at least."""
     spec = row.spec
-    if not isinstance(spec, KernelSpec) or spec.op in (*STREAMS, "read", "multiply_add"):
+    if not isinstance(spec, KernelSpec) or spec.op in (*STREAMS, "multiply_add"):
         return None
     if spec.flops and spec.dtype == "float64" and device == "cuda":  # any part of float32's rate, by the GPU's kind
         return None
     if spec.flops:
         twice = 2 if spec.dtype == "float64" else 1  # half as many of them fit in a register
         return twice * spec.flops / limits["flops"] if "flops" in limits else None
-    return spec.bytes / limits["bytes"] if "bytes" in limits and spec.bytes >= IN_CACHE else None
+    stream = "read" if spec.op in READERS else "update" if spec.op in UPDATERS else "copy"
+    return spec.bytes / limits[stream] if stream in limits and spec.bytes >= IN_CACHE else None
 
 
 def _share(ours: Measurement | None, limit: float | None) -> str:

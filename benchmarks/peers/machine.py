@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.peers import Peer, absent
+from fastnn.bench.kernel_data import STREAMS
 from fastnn.bench.specs import Data, KernelSpec
 from fastnn.bench.timing import Task
-
-STREAMS = ("copy", "scale", "update")
 
 
 def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     """Loops over arrays larger than every cache, or over registers; on ``threads`` threads."""
-    if spec.op not in (*STREAMS, "read", "multiply_add"):
+    if spec.op not in (*STREAMS, "multiply_add"):
         return None
     import numpy as np
 

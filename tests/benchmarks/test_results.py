@@ -143,11 +143,12 @@ class TestTable:
     def test_share_of_the_limit(self) -> None:
         found = results(
             measured("W7-multiply_add-1000000000", "machine", 0.02),  # 100 GFLOP/s
-            measured("W7-copy-32000000", "machine", 0.0256),  # 10 GB/s
+            measured("W7-copy-32000000", "machine", 0.0128),  # 20 GB/s
+            measured("W7-update-32000000", "machine", 0.0384),  # 10 GB/s
             measured("W7-matmul-64x64x64-NN", "fastnn", 2 * 64**3 / 50e9),
             measured("W7-adam-10000000", "fastnn", 0.112),
         )
-        assert limit_rates(found, 1) == pytest.approx({"flops": 1e11, "bytes": 1e10})
+        assert limit_rates(found, 1) == pytest.approx({"flops": 1e11, "bytes": 2e10, "copy": 2e10, "update": 1e10})
         report = tables.report(found)
         assert "| 50.0 GFLOP/s | 50% |" in report
         assert "| 2.50 GB/s | 25% |" in report

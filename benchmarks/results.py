@@ -204,7 +204,7 @@ def ratio(measurement: Measurement, ours: Measurement | None) -> float | None:
 
 
 def limit_rates(results: Results, threads: int) -> dict[str, float]:
-    """What the machine reached: FLOP/s ("flops"), bytes/s in the caches ("cache"), of memory by stream ("copy", ...) and at best."""
+    """The machine reached: FLOP/s ("flops"), bytes/s in the caches ("cache"), of memory by stream ("copy", ...), and at best."""
     found: dict[str, float] = {}
     for row in results.workloads:
         spec = row.spec

@@ -82,9 +82,10 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
                 pack(b, rest, b_steps[0], b_steps[1], depth, columns - left, width, scratch, b_packed + left * depth)
             i = row_start
             while i < row_stop:
-                rows, done = min(MC if packs_a else m, row_stop - i), np.int64(0)
-                if whole and rows >= MR:
-                    rows, done = rows // MR * MR, whole
+                rows = min(MC if packs_a else m, row_stop - i)
+                done = np.int64(whole if rows >= MR else 0)
+                if done:
+                    rows = rows // MR * MR
                 a_source, a_at, a_tile = a, (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1]), MR * a_steps[0]
                 if packs_a:
                     pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, np.int64(MR), scratch, a_packed)

@@ -23,6 +23,12 @@ def matmul(d: Data, transpose_a: bool, transpose_b: bool) -> Call:
     return lambda: np.matmul(a, b, out=d["out"])
 
 
+def relu_backward(d: Data) -> Call:
+    """dout where x > 0"""
+    positive = np.empty(d["x"].shape, bool)
+    return lambda: np.multiply(d["dout"], np.greater(d["x"], 0, out=positive), out=d["dx"])
+
+
 def sigmoid_backward(d: Data) -> Call:
     """dx = dout out (1 - out)"""
     out, dx = d["out"], d["dx"]
@@ -181,7 +187,7 @@ KERNELS: dict[str, Callable[[Data], Call]] = {
     "put_rows": lambda d: lambda: np.copyto(d["data"], d["x"]) or d["data"],  # type: ignore[func-returns-value]
     "sum_rows": lambda d: lambda: np.sum(d["x"], axis=0, out=d["out"]),
     "relu": lambda d: lambda: np.maximum(d["x"], 0, out=d["out"]),
-    "relu_backward": lambda d: lambda: np.multiply(d["dout"], d["x"] > 0, out=d["dx"]),
+    "relu_backward": relu_backward,
     "sigmoid": lambda d: lambda: sigmoid_into(d["x"], d["out"]),
     "sigmoid_backward": sigmoid_backward,
     "tanh": lambda d: lambda: np.tanh(d["x"], out=d["out"]),

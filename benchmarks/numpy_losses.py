@@ -48,9 +48,8 @@ def softmax_cross_entropy_dense(d: Data) -> Call:
         np.subtract(x, x.max(axis=1, keepdims=True), out=work)
         np.exp(work, out=gradient)
         total, mass = gradient.sum(axis=1, keepdims=True), t.sum(axis=1, keepdims=True)
-        np.multiply(np.log(total), mass, out=total)
-        np.subtract(total[:, 0], np.einsum("mc,mc->m", work, t), out=d["loss"])
-        np.multiply(gradient, mass / gradient.sum(axis=1, keepdims=True), out=gradient)
+        np.subtract((np.log(total) * mass)[:, 0], np.einsum("mc,mc->m", work, t), out=d["loss"])
+        np.multiply(gradient, mass / total, out=gradient)
         np.subtract(gradient, t, out=gradient)
         return np.multiply(gradient, d["scale"], out=gradient)
 
@@ -113,7 +112,7 @@ def categorical_cross_entropy(d: Data) -> Call:
 def binary_cross_entropy(d: Data) -> Call:
     """loss = -mean(t log(p) + (1 - t) log(1 - p)); gradient: (p - t) / (p (1 - p)) / C"""
     pred, t, gradient = d["pred"], d["target"], d["dpred"]
-    p, q, work = (np.empty_like(pred) for _ in range(3))
+    p, q, work, other = (np.empty_like(pred) for _ in range(4))
 
     def run() -> Any:
         np.clip(pred, EPSILON, 1 - EPSILON, out=p)
@@ -121,7 +120,9 @@ def binary_cross_entropy(d: Data) -> Call:
         np.log(p, out=work)
         np.multiply(work, t, out=work)
         np.log(q, out=gradient)
-        np.subtract(work, gradient * (t - 1), out=work)
+        np.subtract(t, 1, out=other)
+        np.multiply(gradient, other, out=gradient)
+        np.subtract(work, gradient, out=work)
         np.negative(np.mean(work, axis=1), out=d["loss"])
         np.multiply(p, q, out=q)
         np.subtract(p, t, out=gradient)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastnn_kernels.cpu import cost, objects, team
-from fastnn_kernels.cpu.adapters import INTERPRETER, unit_name
 from fastnn_kernels.cpu.execute import fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
 from fastnn_kernels.operands import address, attribute_word
+from fastnn_kernels.units import INTERPRETER, unit_name
 from numpy.typing import NDArray
 
 from fastnn import config

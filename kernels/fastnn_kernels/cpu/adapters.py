@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from fastnn_kernels.instructions import DTYPES, ROW_OPERANDS, Instruction, OperandSpec
-from fastnn_kernels.units import INTERPRETER, split_unit, symbol, unit_name
-
-__all__ = ["INTERPRETER", "adapter_source", "split_unit", "symbol", "unit_name"]
 
 
 def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> str:

@@ -12,10 +12,11 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from fastnn_kernels.cpu import interpreter, intrinsics
-from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit, symbol
+from fastnn_kernels.cpu.adapters import adapter_source
 from fastnn_kernels.cpu.kernels import KERNELS
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.units import INTERPRETER, split_unit, symbol
 
 ROW_SIGNATURE = types.void(types.int64, types.int64, types.int64)
 RUN_SIGNATURE = types.int64(*[types.int64] * 10)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn_kernels.cpu import objects, team
-from fastnn_kernels.cpu.adapters import unit_name
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS
 from fastnn_kernels.operands import MOST_WORKERS, address, check_attributes, check_operands, find_instruction, integer
+from fastnn_kernels.units import unit_name
 
 CACHE_LINE = 64
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from fastnn_kernels import system
 from fastnn_kernels.cpu import objects
-from fastnn_kernels.cpu.adapters import INTERPRETER
 from fastnn_kernels.instructions import BARRIER_STOP, BARRIER_WORDS, NEVER
+from fastnn_kernels.units import INTERPRETER
 
 SPINS = 2000
 """Turns of a waiting worker before it lets other threads run, when every worker has a core; without, it yields at once."""

@@ -103,8 +103,8 @@ def instructions(monkeypatch, cache_directory):
 def make_table(instructions):
     """``make_table((op, flags, operands, attributes), ...)``: rows as an int64 array; operands in the contract's order."""
     from fastnn_kernels.cpu import objects
-    from fastnn_kernels.cpu.adapters import unit_name
     from fastnn_kernels.cpu.execute import check_operands, fill_row
+    from fastnn_kernels.units import unit_name
 
     kept = []  # rows hold bare addresses
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from fastnn_kernels.cpu.adapters import INTERPRETER, adapter_source, split_unit, symbol, unit_name
+from fastnn_kernels.cpu.adapters import adapter_source
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.reference import execute as reference
+from fastnn_kernels.units import INTERPRETER, split_unit, symbol, unit_name
 
 
 @pytest.mark.parametrize("op", INSTRUCTIONS)

@@ -14,11 +14,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn_kernels.cpu.floats import multiply_add
 from fastnn_kernels.cpu.matmul.blocking import AVX512, KC, PLAIN, Tile
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, plain_tile, vector_tile_of
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer, tile_columns
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
-from fastnn_kernels.cpu.vector_math import multiply_add
 
 FEW_ROWS = 2
 """Three rows are as fast in the tile of other products."""

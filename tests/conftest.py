@@ -1,8 +1,16 @@
 """For all tests."""
 
+import signal
+
 import pytest
 
 from fastnn import config
+
+
+def pytest_configure():
+    """Heed Ctrl-C, which tests send: a process that a shell runs in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ void load(const float *const *weights) {
 
 /* x (ROWS, INPUTS) -> out (ROWS, OUTPUTS) */
 void infer(const float *x, float *out) {
-    dense(x, INPUTS, INPUTS, kernel1, bias1, VECTORS(HIDDEN1), TILE1, TILE_OF_ROWS(TILE1), hidden1, ROWS, RELU);
-    dense((float *)hidden1, PAD(HIDDEN1), HIDDEN1, kernel2, bias2, VECTORS(HIDDEN2), TILE2, TILE_OF_ROWS(TILE2), hidden2, ROWS, RELU);
-    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, kernel3, bias3, VECTORS(OUTPUTS), TILE3, TILE_OF_ROWS(TILE3), logits, ROWS, LINEAR);
+    dense(x, INPUTS, INPUTS, kernel1, INPUTS, bias1, VECTORS(HIDDEN1), TILE1, TILE_OF_ROWS(TILE1), hidden1, ROWS, RELU);
+    dense((float *)hidden1, PAD(HIDDEN1), HIDDEN1, kernel2, HIDDEN1, bias2, VECTORS(HIDDEN2), TILE2, TILE_OF_ROWS(TILE2), hidden2, ROWS, RELU);
+    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, kernel3, HIDDEN2, bias3, VECTORS(OUTPUTS), TILE3, TILE_OF_ROWS(TILE3), logits, ROWS, LINEAR);
 #ifdef SOFTMAX
     for (long r = 0; r < ROWS; r += LANES) {
         vec turned[PAD(OUTPUTS)], total = {0};

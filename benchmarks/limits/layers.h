@@ -25,15 +25,16 @@ INLINE void product(const float *a, long row, long step, long depth, const vec *
     }
 }
 
-/* out = activation(x @ kernel + bias); RELU_SLOPE: 0 where out, before it is overwritten, is not above 0 */
-INLINE void dense(const float *x, long row, int inputs, const vec *kernel, const vec *bias, int vectors, int tile, int tile_rows, vec *out,
-                  long rows, enum activation activation) {
+/* out = activation(x @ kernel + bias), a panel of the kernel holding kernel_rows >= inputs rows;
+   RELU_SLOPE: 0 where out, before it is overwritten, is not above 0 */
+INLINE void dense(const float *x, long row, int inputs, const vec *kernel, int kernel_rows, const vec *bias, int vectors, int tile,
+                  int tile_rows, vec *out, long rows, enum activation activation) {
     const vec zero = {0};
     for (int c = 0; c < vectors; c += tile)
         for (long r = 0; r < rows; r += tile_rows) {
             vec acc[8][8];
             UNROLL for (int q = 0; q < tile_rows; q++) UNROLL for (int j = 0; j < tile; j++) acc[q][j] = bias ? bias[c + j] : zero;
-            product(x + r * row, row, 1, inputs, kernel + (long)c * inputs, tile, tile_rows, tile, acc);
+            product(x + r * row, row, 1, inputs, kernel + (long)c * kernel_rows, tile, tile_rows, tile, acc);
             UNROLL for (int q = 0; q < tile_rows; q++) UNROLL for (int j = 0; j < tile; j++) {
                 vec *to = out + (r + q) * vectors + c + j;
                 if (activation == RELU_SLOPE) *to = both(acc[q][j], *to > zero);

@@ -96,16 +96,16 @@ INLINE float train_step(const float *x, const void *y, const int64_t *order, lon
 #endif
     }
     long used = rows == BATCH ? BATCH : ROWS;
-    dense(inputs[0], ROWS1, INPUTS, value.kernel1, value.bias1, VECTORS(HIDDEN1), TILE1, BATCH_ROWS(TILE1), hidden1, used, RELU);
-    dense((float *)hidden1, PAD(HIDDEN1), HIDDEN1, value.kernel2, value.bias2, VECTORS(HIDDEN2), TILE2, BATCH_ROWS(TILE2), hidden2, used, RELU);
-    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, value.kernel3, value.bias3, VECTORS(OUTPUTS), TILE3, BATCH_ROWS(TILE3), logits, used, LINEAR);
+    dense(inputs[0], ROWS1, INPUTS, value.kernel1, ROWS1, value.bias1, VECTORS(HIDDEN1), TILE1, BATCH_ROWS(TILE1), hidden1, used, RELU);
+    dense((float *)hidden1, PAD(HIDDEN1), HIDDEN1, value.kernel2, PAD(HIDDEN1), value.bias2, VECTORS(HIDDEN2), TILE2, BATCH_ROWS(TILE2), hidden2, used, RELU);
+    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, value.kernel3, PAD(HIDDEN2), value.bias3, VECTORS(OUTPUTS), TILE3, BATCH_ROWS(TILE3), logits, used, LINEAR);
     float loss = loss_and_slope(rows);
     dense_gradient((float *)hidden2, PAD(HIDDEN2), PAD(HIDDEN2), logits, VECTORS(OUTPUTS), TILE3, TILE_ROWS(TILE3), used, gradient.kernel3, gradient.bias3);
     transpose_kernel(value.kernel3, PAD(HIDDEN2), PAD(OUTPUTS), TILE3, turned3, TILE2);
-    dense((float *)logits, PAD(OUTPUTS), OUTPUTS, turned3, 0, VECTORS(HIDDEN2), TILE2, BATCH_ROWS(TILE2), hidden2, used, RELU_SLOPE);
+    dense((float *)logits, PAD(OUTPUTS), OUTPUTS, turned3, PAD(OUTPUTS), 0, VECTORS(HIDDEN2), TILE2, BATCH_ROWS(TILE2), hidden2, used, RELU_SLOPE);
     dense_gradient((float *)hidden1, PAD(HIDDEN1), PAD(HIDDEN1), hidden2, VECTORS(HIDDEN2), TILE2, TILE_ROWS(TILE2), used, gradient.kernel2, gradient.bias2);
     transpose_kernel(value.kernel2, PAD(HIDDEN1), PAD(HIDDEN2), TILE2, turned2, TILE1);
-    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, turned2, 0, VECTORS(HIDDEN1), TILE1, BATCH_ROWS(TILE1), hidden1, used, RELU_SLOPE);
+    dense((float *)hidden2, PAD(HIDDEN2), HIDDEN2, turned2, PAD(HIDDEN2), 0, VECTORS(HIDDEN1), TILE1, BATCH_ROWS(TILE1), hidden1, used, RELU_SLOPE);
     dense_gradient(inputs[0], ROWS1, ROWS1, hidden1, VECTORS(HIDDEN1), TILE1, FIRST_ROWS, used, gradient.kernel1, gradient.bias1);
     update(rate, step);
     return loss;

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.reference.kernels import KERNELS as REFERENCE
 
-from benchmarks.peers import all_peers
+from benchmarks.peers import all_peers, plain_c
 from benchmarks.peers.fastnn import attributes
 from fastnn.bench.kernel_data import ADAM, RMSPROP, result_name
 from fastnn.bench.specs import InferSpec, KernelSpec, SweepSpec, TrainSpec, make_data
@@ -67,7 +68,7 @@ RUN = """
 import pickle, sys
 from functools import partial
 import numpy as np
-from benchmarks.peers import all_peers
+from benchmarks.peers import all_peers, plain_c
 from fastnn.bench.specs import make_data
 name, device, seed, jobs, path = pickle.load(sys.stdin.buffer)
 peer, results = all_peers(device)[name], {}
@@ -206,6 +207,20 @@ def test_train(name, folder):
         # PyTorch adds RMSprop's epsilon outside the root
         tolerance = 5e-3 if spec.optimizer == "rmsprop" and PEERS[name].group == "torch" else 1e-4
         np.testing.assert_allclose(result, expected, rtol=tolerance, err_msg=key)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86's vectors of four")
+@pytest.mark.parametrize("key", ["adam-32", "rmsprop-32", "sgd-5"])
+def test_plain_c_of_short_vectors(key, tmp_path, monkeypatch):
+    if reason := plain_c.missing():
+        pytest.skip(reason)
+    monkeypatch.setattr(plain_c, "CACHE", tmp_path)
+    monkeypatch.setattr(plain_c, "FLAGS", tuple("-march=x86-64" if flag == "-march=native" else flag for flag in plain_c.FLAGS))
+    spec = TRAINING[key]
+    data = make_data(spec, SEED)
+    task = plain_c.train(spec, data, 1)
+    expected = expected_loss(spec, data["x"], data["y"], data["weights"], data["orders"])
+    np.testing.assert_allclose(task.run(), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", peers_with("sweep"))

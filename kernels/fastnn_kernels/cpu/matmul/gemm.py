@@ -20,11 +20,11 @@ from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACT
 
 MR, VECTORS, MASKS = TILE.rows, TILE.vectors, TILE.masks
 
-PACK_ELEMENTS = 65536
-"""A larger matrix is packed when enough tiles read it: unpacked, its rows lie on too many pages."""
+NEAR_ELEMENTS, FAR_ELEMENTS = 8192, 65536
+"""Beyond the first number a matrix is not in the nearest cache; beyond the second its rows lie on too many pages as well."""
 
-PACK_TILES = 4
-"""Tiles that read a matrix again before packing it pays."""
+NEAR_TILES, FAR_TILES = 16, 4
+"""Tiles that read such a matrix again before packing it pays: packing costs as much as about one of them."""
 
 SUM_COLUMNS = 64
 """Columns in a block of `sum_rows`."""
@@ -64,9 +64,9 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
     m, n = shape
     row_start, row_stop, column_start, column_stop = part
     width, a_packed = np.int64(tile_columns(out)), b_packed + KC * NC
-    large = max(m * terms, terms * n, m * n) > PACK_ELEMENTS
-    packs_a = m * terms > PACK_ELEMENTS and n > PACK_TILES * width
-    packs_b = b_steps[1] != 1 or (terms * n > PACK_ELEMENTS and m > PACK_TILES * MR) or (not MASKS and n % width != 0)
+    large = max(m * terms, terms * n, m * n) > NEAR_ELEMENTS
+    packs_a = packing_pays(m * terms, n // width)
+    packs_b = b_steps[1] != 1 or packing_pays(terms * n, m // MR) or (not MASKS and n % width != 0)
     for j in range(column_start, column_stop, NC):
         columns = min(NC, column_stop - j)
         whole = columns // width * width if large and row_stop - row_start >= MR else 0
@@ -92,8 +92,8 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
                     a_source, a_at, a_tile = scratch, (a_packed, 1, MR), MR * depth
                 if done:
                     whole_tiles(
-                        depth, a_source, a_at, a_tile, b_source, b_at, b_tile, out, (i * n + j, n), (rows, done), bias, j, now,
-                        slope, left != 0, b, unpacked_at,
+                        depth, a_source, a_at, a_tile, packs_a, b_source, b_at, b_tile, out, (i * n + j, n), (rows, done), bias, j,
+                        now, slope, left != 0, b, unpacked_at,
                     )  # fmt: skip
                     left = 0
                 b_here, out_at, size = (b_at[0] + done // width * b_tile, b_at[1]), (i * n + j + done, n), (rows, columns - done)
@@ -102,10 +102,19 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
 
 
 @kernel
+def packing_pays(elements, tiles):
+    """Whether to pack a matrix of so many elements that so many tiles read."""
+    return elements > NEAR_ELEMENTS and tiles >= (FAR_TILES if elements > FAR_ELEMENTS else NEAR_TILES)
+
+
+@kernel
 def whole_tiles(
-    depth, a, a_at, a_tile, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope, packs, unpacked, unpacked_at
+    depth, a, a_at, a_tile, packed_a, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope, packs, unpacked, unpacked_at
 ):  # fmt: skip
-    """`tiles` of a block without edges; where b is not packed yet, the first tile of each panel reads it from ``unpacked``."""
+    """`tiles` of a block without edges; where b is not packed yet, the first tile of each panel reads it from ``unpacked``.
+
+    Of a packed a the distances are constants, which saves a third of the instructions between the multiply-adds.
+    """
     width = tile_columns(out)
     whole = (np.int64(MR), width)
     for j in range(0, size[1], width):
@@ -115,9 +124,11 @@ def whole_tiles(
             packing_tile(depth, a, a_at, unpacked, b_from, out, out_here, whole, bias, bias_here, flags, slope, b, b_here[0])
             first = MR
         for i in range(first, size[0], MR):
-            a_here = (a_at[0] + i // MR * a_tile, a_at[1], a_at[2])
-            out_here = (out_at[0] + i * out_at[1] + j, out_at[1])
-            whole_tile(depth, a, a_here, b, b_here, out, out_here, whole, bias, bias_here, flags, slope)
+            a_start, out_here = a_at[0] + i // MR * a_tile, (out_at[0] + i * out_at[1] + j, out_at[1])
+            if packed_a:
+                whole_tile(depth, a, (a_start, 1, MR), b, b_here, out, out_here, whole, bias, bias_here, flags, slope)
+            else:
+                whole_tile(depth, a, (a_start, a_at[1], a_at[2]), b, b_here, out, out_here, whole, bias, bias_here, flags, slope)
 
 
 @kernel

@@ -135,9 +135,13 @@ def _tile(
         packed = pointer(*packed_at)
     sums = _products(v, depth, a_rows, a_column, pointer(b, b_start), b_row, b_masks, packed)
     results = _finish(v, sums, targets, masks, pointer(bias, bias_start), flags, slope)
-    for row, row_targets in zip(results, targets, strict=True):
-        for x, target, mask in zip(row, row_targets, masks, strict=True):
-            v.store(x, target, mask)
+    for j, mask in enumerate(masks):
+        column, places = [row[j] for row in results], [row[j] for row in targets]
+        if mask is None or tile.masks:
+            for x, place in zip(column, places, strict=True):
+                v.store(x, place, mask)
+        else:
+            v.store_part(column, places, builder.sub(columns, I64(j * v.lanes)))
     return context.get_dummy_value()
 
 

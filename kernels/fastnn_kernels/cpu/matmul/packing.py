@@ -14,6 +14,9 @@ from fastnn_kernels.cpu.options import kernel
 SIDE = 8
 """Rows and columns of the blocks that `copy_block` and `transpose_block` copy through registers."""
 
+TERMS = 16
+"""Terms of all panels that are copied before the next ones, where an item's terms lie apart: panels share cache lines."""
+
 FAR = 64
 """Elements between rows from which on the next block's rows are asked for: no prefetcher of the CPU goes from row to row."""
 
@@ -33,16 +36,20 @@ def _block_copier(transposes: bool) -> Any:
             rows, columns = cgutils.unpack_tuple(builder, size)
             first = element_pointer(context, builder, array_type, source, source_start)
             target = element_pointer(context, builder, array_type, out, out_start)
-            inside = v.mask(columns, 0)
             source_rows = v.clamped_rows(first, source_row, rows, SIDE)
             with builder.if_then(builder.icmp_signed(">=", source_row, I64(FAR))):
                 for row in source_rows:
                     v.prefetch(builder.gep(row, [builder.mul(source_row, I64(SIDE))]), writes=False)
+            inside = v.mask(columns, 0)
             block = [v.load(row, inside) for row in source_rows]
             if transposes:
                 block, rows, columns = v.transpose(block), columns, rows
+            block, targets = block[::-1], v.clamped_rows(target, out_row, rows, SIDE)[::-1]
+            if not TILE.masks:
+                v.store_part(block, targets, columns)
+                return context.get_dummy_value()
             inside = v.mask(columns, 0)
-            for x, row in reversed(list(zip(block, v.clamped_rows(target, out_row, rows, SIDE), strict=True))):
+            for x, row in zip(block, targets, strict=True):
                 v.store(x, row, inside)
             return context.get_dummy_value()
 
@@ -82,7 +89,7 @@ def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transpose
 
 
 copy = copy_matrix if TILE.vector_bytes >= 32 else copy_matrix_plainly
-"""`copy_matrix` in the form that suits what is compiled for: from AVX2 on, parts of a vector are loaded and stored as fast."""
+"""`copy_matrix` in the form that suits what is compiled for: from AVX2 on, parts of a vector are loaded as fast."""
 
 
 @kernel
@@ -93,10 +100,13 @@ def pack(source, start, term, item, terms, items, width, packed, packed_start):
     distances is 1, goes to ``(j // width) * width * terms + p * width + j % width``. Places of missing items are left as they
     are: whatever the micro-kernel makes of them, it does not store.
     """
-    panel = 0
-    transposes = item != 1
-    while panel < items:
-        inside = min(width, items - panel)
-        rows, columns, row = (inside, terms, item) if transposes else (terms, inside, term)
-        copy(source, (start + panel * item, row), packed, (packed_start + panel * terms, width), rows, columns, transposes)
-        panel += width
+    transposes, p = item != 1, 0
+    while p < terms:
+        some, panel = min(terms if transposes else TERMS, terms - p), 0
+        while panel < items:
+            inside = min(width, items - panel)
+            rows, columns, row = (inside, some, item) if transposes else (some, inside, term)
+            place = packed_start + panel * terms + p * width
+            copy(source, (start + p * term + panel * item, row), packed, (place, width), rows, columns, transposes)
+            panel += width
+        p += some

@@ -79,6 +79,27 @@ def sched_yield_address() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
+@cache
+def _getcpu() -> Callable[[], int] | None:
+    try:
+        return ctypes.PyDLL(None).sched_getcpu  # keeps the GIL: a call is shorter than giving it away
+    except (OSError, TypeError, AttributeError):
+        return None
+
+
+def current_core() -> int:
+    """Number of the core that this thread runs on; -1 where the system does not tell."""
+    getcpu = _getcpu()
+    return -1 if getcpu is None else getcpu()
+
+
+def keep_thread_off(thread: int, cores: set[int]) -> None:
+    """Let the thread with this native id run on the caller's other cores alone; nothing where there are none, or no such call."""
+    if hasattr(os, "sched_setaffinity") and (others := os.sched_getaffinity(0) - cores):
+        with suppress(OSError):
+            os.sched_setaffinity(thread, others)
+
+
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
     """Let Ctrl-C wait for the end of the block: inside, LLVM calls back into Python, where an exception is dropped."""

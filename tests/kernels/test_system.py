@@ -239,3 +239,18 @@ def test_interrupts_are_left_alone_where_nobody_handles_them_and_outside_the_mai
     thread.start()
     thread.join()
     assert seen == [old]
+
+
+def test_keeping_a_thread_off_all_cores_changes_nothing() -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs Linux")
+    before = os.sched_getaffinity(0)
+    system.keep_thread_off(0, before)
+    assert os.sched_getaffinity(0) == before
+
+
+def test_where_the_system_does_not_tell_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_getcpu", lambda: None)
+    assert system.current_core() == -1
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    system.keep_thread_off(0, {-1})

@@ -47,6 +47,8 @@ class Team:
         self.barrier[BARRIER_STOP] = NEVER
         self.locks: list[Any] = []
         self.threads: list[threading.Thread] = []
+        self.cores: list[int] = []
+        """Where each thread ran last."""
         self.task: tuple[Callable[..., int], tuple[int, ...], int] | None = None
 
     def grow(self, workers: int) -> int:
@@ -62,6 +64,7 @@ class Team:
                 return worker
             self.locks.append(lock)
             self.threads.append(thread)
+            self.cores.append(system.current_core())
         return workers
 
     def _serve(self, lock: Any, worker: int) -> None:
@@ -71,10 +74,24 @@ class Team:
                 return
             function, arguments, workers = self.task
             function(*arguments, worker, workers)
+            self.cores[worker - 1] = system.current_core()
+
+    def spread(self, workers: int) -> None:
+        """Keep the threads off the caller's core and off each other's.
+
+        Linux wakes a thread on the core where it slept, and after a rest may leave it there with the caller for 8 ms, half a
+        run, while another core is idle.
+        """
+        taken = {system.current_core()}
+        for thread, core in zip(self.threads[: workers - 1], self.cores, strict=False):
+            if core in taken:
+                system.keep_thread_off(thread.native_id or 0, taken)
+            taken.add(core)
 
     def run(self, function: Callable[..., int], arguments: tuple[int, ...], workers: int) -> int:
         """Call ``function(*arguments, worker, workers)`` on every worker at once; returns worker 0's result."""
         self.task = (function, arguments, workers)
+        self.spread(workers)
         wake = [lock.release for lock in self.locks[: workers - 1]]
         # One call into C: no bytecode, so no Ctrl-C, comes between waking the others and meeting them at the barrier.
         return list(map(call, [*wake, partial(function, *arguments, 0, workers)]))[-1]
@@ -88,6 +105,7 @@ class Team:
             thread.join()
         self.locks.clear()
         self.threads.clear()
+        self.cores.clear()
 
 
 _team = Team()

@@ -56,6 +56,8 @@ def _products() -> list[Case]:
         _product("special values in several blocks", 130, 530, 40, "", special=True),
         _product("one row", 1, 300, 200, ""),
         _product("one column", 300, 200, 1, ""),
+        _product("one column, relu, transposed a", 301, 530, 1, "", activation=1, negative_slope=0.25, transpose_a=1),
+        _product("one column, accumulate", 45, 530, 1, accumulate=1, transpose_b=1),
         _product("outer product", 70, 1, 90, "", activation=3),
         _product("deep and small", 4, 1500, 3, transpose_a=1),
         _product("special values stay in their rows", 40, 33, 34, "", special=True),

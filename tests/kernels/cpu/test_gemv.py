@@ -24,13 +24,21 @@ def factors(rows: int, terms: int, columns: int, dtype: str) -> tuple[NDArray, N
 
 
 def product(
-    a: NDArray, b: NDArray, bias: NDArray, activation: int = 0, slope: float = 0.0, *, transpose_b: bool = False, workers: int = 1
+    a: NDArray,
+    b: NDArray,
+    bias: NDArray,
+    activation: int = 0,
+    slope: float = 0.0,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    workers: int = 1,
 ) -> NDArray:
-    """``activation(a @ b + bias)``, b stored transposed or not; scratch and out are full of NaN."""
+    """``activation(a @ b + bias)``, a and b stored transposed or not; scratch and out are full of NaN."""
     scratch, out = np.full(SCRATCH_ELEMENTS * workers, np.nan, a.dtype), np.full((len(a), b.shape[1]), np.nan, a.dtype)
-    stored = np.ascontiguousarray(b.T) if transpose_b else b
+    left, right = (np.ascontiguousarray(x.T) if turned else x for x, turned in ((a, transpose_a), (b, transpose_b)))
     for worker in range(workers):
-        gemm.matmul(a, stored, bias, scratch, out, 0, transpose_b, activation, slope, 0, worker, workers)
+        gemm.matmul(left, right, bias, scratch, out, transpose_a, transpose_b, activation, slope, 0, worker, workers)
     return out
 
 
@@ -57,6 +65,21 @@ def test_the_bits_do_not_depend_on_the_workers(rows: int, transpose_b: bool, dty
     a, b, bias = factors(rows, 784, 3 * columns_of(dtype), dtype)
     results = [product(a, b, bias, RELU, transpose_b=transpose_b, workers=workers).tobytes() for workers in (1, 2, 3, 7)]
     assert results[1:] == results[:1] * 3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("transpose_a", [False, True])
+def test_a_column_has_the_bits_it_has_among_others(transpose_a: bool, terms: int, dtype: str) -> None:
+    a, b, bias = factors(columns_of(dtype), terms, 20, dtype)
+    for activation, slope in ((0, 0.0), (RELU, 0.0), (RELU, 0.25), (TANH, 0.0)):
+        whole = product(a, b, bias, activation, slope, transpose_a=transpose_a)
+        column, its_bias = np.ascontiguousarray(b[:, 7:8]), bias[7:8].copy()
+        for transpose_b, workers in ((False, 1), (True, 1), (False, 2), (False, 7)):
+            one = product(
+                a, column, its_bias, activation, slope, transpose_a=transpose_a, transpose_b=transpose_b, workers=workers
+            )  # fmt: skip
+            np.testing.assert_array_equal(one, whole[:, 7:8])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

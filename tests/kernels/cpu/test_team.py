@@ -53,6 +53,37 @@ def test_eight_threads_run_at_once(turning):
         np.testing.assert_array_equal(there, np.arange(1000) + 400)
 
 
+@pytest.mark.skipif(system.usable_cores() < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores, and Linux")
+def test_a_thread_that_slept_on_the_callers_core_runs_on_another(turning):
+    table, _, _ = turning()
+    run(table, 1)
+    (thread, *_), (core, *_) = team._team.threads, team._team.cores
+    allowed, here = os.sched_getaffinity(thread.native_id), os.sched_getaffinity(0)
+    assert core in here
+    try:
+        os.sched_setaffinity(0, {core})
+        assert system.current_core() == core
+        os.sched_setaffinity(0, here)
+        team._team.cores[0] = core = system.current_core()
+        team._team.spread(2)
+        assert os.sched_getaffinity(thread.native_id) == here - {core}
+    finally:
+        os.sched_setaffinity(0, here)
+        os.sched_setaffinity(thread.native_id, allowed)
+
+
+def test_threads_are_kept_off_the_cores_of_those_before_them(turning, monkeypatch):
+    table, _, _ = turning()
+    run(table, 1, workers=5)
+    calls = []
+    monkeypatch.setattr(system, "current_core", lambda: 7)
+    monkeypatch.setattr(system, "keep_thread_off", lambda thread, cores: calls.append((thread, set(cores))))
+    threads = [thread.native_id for thread in team._team.threads]
+    team._team.cores[:4] = [3, 3, 7, 5]
+    team._team.spread(5)
+    assert calls == [(threads[1], {3, 7}), (threads[2], {3, 7})]
+
+
 def test_a_busy_team_is_not_waited_for(turning):
     table, there, _ = turning()
     with team._team_lock:

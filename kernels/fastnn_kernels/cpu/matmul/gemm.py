@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn_kernels.cpu.floats import select
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
 from fastnn_kernels.cpu.matmul.gemv import FEW_ROWS, few_rows
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, packing_tile, whole_tile, wide_tile
@@ -42,17 +43,40 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
     terms = a.shape[0] if transpose_a else a.shape[1]
     a_steps = (1, a.shape[1]) if transpose_a else (a.shape[1], 1)
     b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
-    slope, part, done = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop), column_start
-    if m <= FEW_ROWS and row_start < row_stop:
+    slope, part = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop)
+    rows_left, done = row_start, column_start
+    if n == 1 and m > FEW_ROWS:
+        rows_left = one_column(
+            flat(a), a_steps, flat(b), b_steps, terms, flat(out), row_start, row_stop,
+            bias, flags, slope, scratch, worker * (scratch.size // workers),
+        )  # fmt: skip
+    elif m <= FEW_ROWS and row_start < row_stop:
         done = few_rows(
             flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part,
             bias, flags, slope, scratch, worker * (scratch.size // workers),
         )  # fmt: skip
-    blocks(
-        flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (row_start, row_stop, done, column_stop),
-        bias, flags, slope, scratch, worker * (scratch.size // workers),
-    )  # fmt: skip
+    if rows_left < row_stop:
+        blocks(
+            flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (rows_left, row_stop, done, column_stop),
+            bias, flags, slope, scratch, worker * (scratch.size // workers),
+        )  # fmt: skip
     activate(out, row_start, row_stop, column_start, column_stop, activation)
+
+
+@kernel
+def one_column(a, a_steps, b, b_steps, terms, out, row_start, row_stop, bias, flags, slope, sums, sums_at):
+    """The column as one row, a transposed on the right of b's; returns the first row that does not fill a vector."""
+    part, steps = (0, 1, row_start, row_stop), (a_steps[1], a_steps[0])
+    done = few_rows(b, (0, b_steps[0]), a, steps, terms, out, row_stop, part, bias, flags & ADD, slope, sums, sums_at)
+    if flags & BIAS:
+        for i in range(np.uint64(row_start), np.uint64(done)):
+            out[i] += bias[0]
+    if flags & RELU:
+        zero = out.dtype.type(0)
+        for i in range(np.uint64(row_start), np.uint64(done)):
+            below = zero if slope == zero else slope * out[i]
+            out[i] = select(out[i] <= zero, below, out[i])
+    return done
 
 
 @kernel
@@ -109,7 +133,8 @@ def packing_pays(elements, tiles):
 
 @kernel
 def whole_tiles(
-    depth, a, a_at, a_tile, packed_a, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope, packs, unpacked, unpacked_at
+    depth, a, a_at, a_tile, packed_a, b, b_at, b_tile, out, out_at, size, bias, bias_start, flags, slope,
+    packs, unpacked, unpacked_at,
 ):  # fmt: skip
     """`tiles` of a block without edges; where b is not packed yet, the first tile of each panel reads it from ``unpacked``.
 

@@ -3,7 +3,8 @@
 The tile of other products reads 128 bytes of a row of b and goes on to the next row, often on another page, and computes eight
 rows where there is one. Here one row's sums fill half of the registers (AVX-512): 1 KiB of each row of b in turn. The terms are
 added as there, in the order of p and in blocks of KC, so a row has the same bits alone and among others. That is why one row
-times a transposed b is not a sum over lanes either: squares of b are transposed in registers.
+times a transposed b is not a sum over lanes either: squares of b are transposed in registers. A product of one column is one row
+of the product turned over.
 """
 
 from __future__ import annotations
@@ -39,33 +40,46 @@ def panel_of(rows: int, vectors: int) -> Any:
 long_panel, short_panel = panel_of(1, LONG), panel_of(FEW_ROWS, SHORT)
 
 
-@intrinsic
-def dots(typingctx: Any, terms: Any, a: Any, a_at: Any, b: Any, b_at: Any, sums: Any, sums_at: Any) -> Any:
-    """``sums[j] = sum over p < terms of a[p] * b[j, p]``, in the order of p, for one vector of j; terms fill whole vectors.
+def dots_of(vectors: int) -> Any:
+    """``dots`` for so many vectors of j, whose sums do not wait for each other."""
 
-    Places as in the micro-kernel, ``a_at = (start, step)``.
-    """
-    pair = types.UniTuple(types.int64, 2)
+    @intrinsic
+    def dots(typingctx: Any, terms: Any, a: Any, a_at: Any, b: Any, b_at: Any, sums: Any, sums_at: Any) -> Any:
+        """``sums[j] = sum over p < terms of a[p] * b[j, p]``, in the order of p; terms fill whole vectors.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        terms, a, a_at, b, b_at, sums, sums_at = args
-        array_type = signature.args[1]
-        v = Vectors(builder, context.get_value_type(array_type.dtype), TILE.vector_bytes)
-        a_start, a_step = cgutils.unpack_tuple(builder, a_at)
-        b_start, b_row = cgutils.unpack_tuple(builder, b_at)
-        places = (a, a_start), (b, b_start), (sums, sums_at)
-        first, row, target = (element_pointer(context, builder, array_type, *place) for place in places)
-        total = cgutils.alloca_once_value(builder, v.zero)
-        with cgutils.for_range_slice(builder, I64(0), terms, I64(v.lanes), inc=True) as (p, _):
-            here = builder.gep(row, [p])
-            columns = v.transpose([v.load(builder.gep(here, [builder.mul(b_row, I64(lane))])) for lane in range(v.lanes)])
-            for i, column in enumerate(columns):
-                factor = builder.load(builder.gep(first, [builder.mul(a_step, builder.add(p, I64(i)))]))
-                builder.store(v.multiply_add(v.spread(factor), column, builder.load(total)), total)
-        v.store(builder.load(total), target)
-        return context.get_dummy_value()
+        Places as in the micro-kernel, ``a_at = (start, step)``.
+        """
+        pair = types.UniTuple(types.int64, 2)
 
-    return types.void(types.int64, a, pair, b, pair, sums, types.int64), codegen
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            terms, a, a_at, b, b_at, sums, sums_at = args
+            array_type = signature.args[1]
+            v = Vectors(builder, context.get_value_type(array_type.dtype), TILE.vector_bytes)
+            a_start, a_step = cgutils.unpack_tuple(builder, a_at)
+            b_start, b_row = cgutils.unpack_tuple(builder, b_at)
+            starts = (a, a_start), (b, b_start), (sums, sums_at)
+            first, row, target = (element_pointer(context, builder, array_type, *start) for start in starts)
+            totals = [cgutils.alloca_once_value(builder, v.zero) for _ in range(vectors)]
+            with cgutils.for_range_slice(builder, I64(0), terms, I64(v.lanes), inc=True) as (p, _):
+                factors = [
+                    v.spread(builder.load(builder.gep(first, [builder.mul(a_step, builder.add(p, I64(i)))])))
+                    for i in range(v.lanes)
+                ]
+                rows = v.rows(builder.gep(row, [p]), b_row, vectors * v.lanes)
+                for number, total in enumerate(totals):
+                    columns = v.transpose([v.load(row) for row in rows[number * v.lanes : (number + 1) * v.lanes]])
+                    for factor, column in zip(factors, columns, strict=True):
+                        builder.store(v.multiply_add(factor, column, builder.load(total)), total)
+            for number, total in enumerate(totals):
+                v.store(builder.load(total), builder.gep(target, [I64(number * v.lanes)]))
+            return context.get_dummy_value()
+
+        return types.void(types.int64, a, pair, b, pair, sums, types.int64), codegen
+
+    return dots
+
+
+dots, two_dots = dots_of(1), dots_of(2)
 
 
 @ordered_kernel
@@ -74,12 +88,16 @@ def one_row_of_dots(a, a_step, b, b_row, terms, out, part, bias, flags, slope, s
     _, _, j, column_stop = part
     lanes, zero = tile_columns(out) // VECTORS, out.dtype.type(0)
     while j + lanes <= column_stop:
+        columns = lanes if j + 2 * lanes > column_stop else 2 * lanes
         for p in range(0, terms, KC):
             stop = min(p + KC, terms)
             whole = (stop - p) // lanes * lanes
-            dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
+            if columns == lanes:
+                dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
+            else:
+                two_dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
             now = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if stop == terms else 0)
-            for c in range(lanes):
+            for c in range(columns):
                 total = sums[sums_at + c]
                 for q in range(p + whole, stop):
                     total = multiply_add(a[q * a_step], b[(j + c) * b_row + q], total)
@@ -90,7 +108,7 @@ def one_row_of_dots(a, a_step, b, b_row, terms, out, part, bias, flags, slope, s
                 if now & RELU and total <= zero:
                     total = slope * total if slope != zero else zero
                 out[j + c] = total
-        j += lanes
+        j += columns
     return j
 
 

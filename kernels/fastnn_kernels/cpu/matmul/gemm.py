@@ -43,40 +43,38 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
     terms = a.shape[0] if transpose_a else a.shape[1]
     a_steps = (1, a.shape[1]) if transpose_a else (a.shape[1], 1)
     b_steps = (1, b.shape[1]) if transpose_b else (b.shape[1], 1)
-    slope, part = out.dtype.type(negative_slope), (row_start, row_stop, column_start, column_stop)
-    rows_left, done = row_start, column_start
-    if n == 1 and m > FEW_ROWS:
-        rows_left = one_column(
-            flat(a), a_steps, flat(b), b_steps, terms, flat(out), row_start, row_stop,
-            bias, flags, slope, scratch, worker * (scratch.size // workers),
+    slope, one_column = out.dtype.type(negative_slope), n == 1 and m > FEW_ROWS
+    rows_left, done, sums_at = row_start, column_start, worker * (scratch.size // workers)
+    if one_column:  # one row of the product turned over, whose columns are the worker's rows
+        rows_left = few_rows(
+            flat(b), (0, b_steps[0]), flat(a), (a_steps[1], a_steps[0]), terms, flat(out), m, (0, 1, row_start, row_stop),
+            bias, flags & ADD, slope, scratch, sums_at,
         )  # fmt: skip
+        finish_column(flat(out), row_start, rows_left, bias, flags, slope)
     elif m <= FEW_ROWS and row_start < row_stop:
         done = few_rows(
-            flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, part,
-            bias, flags, slope, scratch, worker * (scratch.size // workers),
+            flat(a), a_steps, flat(b), b_steps, terms, flat(out), n, (row_start, row_stop, column_start, column_stop),
+            bias, flags, slope, scratch, sums_at,
         )  # fmt: skip
     if rows_left < row_stop:
         blocks(
             flat(a), a_steps, flat(b), b_steps, terms, flat(out), (m, n), (rows_left, row_stop, done, column_stop),
-            bias, flags, slope, scratch, worker * (scratch.size // workers),
+            bias, flags, slope, scratch, sums_at,
         )  # fmt: skip
     activate(out, row_start, row_stop, column_start, column_stop, activation)
 
 
 @kernel
-def one_column(a, a_steps, b, b_steps, terms, out, row_start, row_stop, bias, flags, slope, sums, sums_at):
-    """The column as one row, a transposed on the right of b's; returns the first row that does not fill a vector."""
-    part, steps = (0, 1, row_start, row_stop), (a_steps[1], a_steps[0])
-    done = few_rows(b, (0, b_steps[0]), a, steps, terms, out, row_stop, part, bias, flags & ADD, slope, sums, sums_at)
+def finish_column(out, start, stop, bias, flags, slope):
+    """What follows the product, for out[start:stop] of one column."""
     if flags & BIAS:
-        for i in range(np.uint64(row_start), np.uint64(done)):
+        for i in range(np.uint64(start), np.uint64(stop)):
             out[i] += bias[0]
     if flags & RELU:
         zero = out.dtype.type(0)
-        for i in range(np.uint64(row_start), np.uint64(done)):
+        for i in range(np.uint64(start), np.uint64(stop)):
             below = zero if slope == zero else slope * out[i]
             out[i] = select(out[i] <= zero, below, out[i])
-    return done
 
 
 @kernel

@@ -48,6 +48,8 @@ class Bound:
     status: int
     workers: int
     most_workers: int
+    steps_alone: float
+    """A run of fewer steps than that is one worker's."""
 
 
 class CpuEngine:
@@ -85,9 +87,10 @@ class CpuEngine:
             fill_row(words, adapters[units[row.op]], flags, addresses, sizes, values)
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
         most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
-        workers = choose_workers(program, memory, batch, most_workers)
+        work, meetings = parallel_work(program, memory, batch), sum(row.barrier for row in program.rows)
+        workers, steps_alone = cost.workers_for(work, meetings, most_workers), cost.RUN_NS / max(work, 1.0)
         status = _status_address(program, memory)
-        return Bound(memory, table, table.ctypes.data, len(table), patches, status, workers, most_workers)
+        return Bound(memory, table, table.ctypes.data, len(table), patches, status, workers, most_workers, steps_alone)
 
     def rebind_inputs(self, bound: Bound) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed: their addresses and their numbers of samples."""
@@ -104,7 +107,7 @@ class CpuEngine:
             bound.memory.come_home()
         rows = bound.rows
         if workers is None:
-            workers = bound.workers if bound.workers == 1 else min(bound.workers, config.num_threads())
+            workers = 1 if bound.workers == 1 or steps < bound.steps_alone else min(bound.workers, config.num_threads())
         elif workers > bound.most_workers:
             workers = bound.most_workers
         position = team.run(bound.address, rows, steps, first_row=first_row, status=bound.status, workers=workers)
@@ -138,11 +141,9 @@ def _status_address(program: Program, memory: Memory) -> int:
     return 0
 
 
-def choose_workers(program: Program, memory: Memory, batch: int, most: int) -> int:
-    """Workers that one step has work for: ``most``, but one where the work is too little for their meetings."""
-    work = sum(_nanoseconds(row, memory, batch) for row in program.rows if row.instruction.parallel)
-    meetings = sum(row.barrier for row in program.rows)
-    return cost.workers_for(work, meetings, most)
+def parallel_work(program: Program, memory: Memory, batch: int) -> float:
+    """Nanoseconds that one core needs, roughly, for what workers can share of a step."""
+    return sum(_nanoseconds(row, memory, batch) for row in program.rows if row.instruction.parallel)
 
 
 def _nanoseconds(row: Row, memory: Memory, batch: int) -> float:

@@ -12,7 +12,10 @@ BARRIER_NS = 1500.0
 """A meeting of the workers, on a machine that does other things as well: 0.2 us when it is quiet, 3 us when it is not."""
 
 LEAST_NS = 20_000.0
-"""Work below which a second worker is not worth its wake-up."""
+"""A worker's part of a step below which one worker fewer is as fast."""
+
+RUN_NS = 100_000.0
+"""Work of a whole run below which no second worker is woken: 10 us where it has just run, 50 to 300 us after a rest."""
 
 
 def streaming_ns(size: float) -> float:

@@ -97,5 +97,5 @@ def check_apart(read: dict[str, NDArray | None], written: dict[str, NDArray | No
 def choose_workers(workers: int | None, work_ns: float) -> int:
     """The workers that the caller asks for, but no more than there are blocks; for None, as many as the work is worth."""
     if workers is None:
-        return 1 if work_ns < 2.0 * cost.LEAST_NS else cost.workers_for(work_ns, 1, system.usable_cores())
+        return 1 if work_ns < cost.RUN_NS else cost.workers_for(work_ns, 1, system.usable_cores())
     return min(integer("workers", workers, 1, MOST_WORKERS, also="None or "), 1 + int(work_ns / BLOCK_NS))

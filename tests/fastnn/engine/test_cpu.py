@@ -6,7 +6,7 @@ from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import NEXT_POSITION, ROW_FLAGS, STATUS, STEP
 
 from fastnn import config
-from fastnn.engine.cpu import LEAST_WORKERS, CpuEngine, choose_workers
+from fastnn.engine.cpu import LEAST_WORKERS, CpuEngine
 from fastnn.engine.reference import ReferenceEngine
 from fastnn.memory import Memory
 from fastnn.program import BATCH, SAMPLES, SCRATCH, InputSlot, Operand, Program, Row, WeightSlot
@@ -188,8 +188,22 @@ def test_flags_stand_in_the_table(engine):
 
 def test_workers_follow_the_work(engine):
     small, large = make_program(), make_program(features=512, units=512)
-    assert choose_workers(small, make_memory(engine, small), 4, 4) == 1
-    assert choose_workers(large, make_memory(engine, large, batch=256), 256, 4) == 4
+    assert engine.bind(small, make_memory(engine, small), 4).workers == 1
+    assert engine.bind(large, make_memory(engine, large, batch=256), 256).workers > 1
+
+
+def test_a_short_run_wakes_nobody(engine, monkeypatch):
+    program, found = make_program(features=128, units=128), []
+    bound = engine.bind(program, make_memory(engine, program, batch=128), 128)
+    monkeypatch.setattr(
+        "fastnn.engine.cpu.team.run", lambda table, rows, steps, workers, **_: found.append(workers) or steps * rows
+    )
+    monkeypatch.setattr(config, "num_threads", lambda: 2)
+    assert 1 < bound.steps_alone < 50
+    for steps in (1, 50):
+        engine.run(bound, steps)
+    engine.run(bound, 1, workers=2)
+    assert found == [1, 2, 2]
 
 
 def test_workers_follow_the_setting_of_the_moment(engine, monkeypatch):

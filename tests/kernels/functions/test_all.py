@@ -171,7 +171,8 @@ def test_gradient_of_another_shape_is_refused(call: Call) -> None:
 def test_workers_follow_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays.system, "usable_cores", lambda: 4)
     assert arrays.choose_workers(None, 1_000.0) == 1
-    assert arrays.choose_workers(None, 50_000.0) == 2
+    assert arrays.choose_workers(None, 50_000.0) == 1
+    assert arrays.choose_workers(None, 150_000.0) == 4
     assert arrays.choose_workers(None, 1e9) == 4
     assert arrays.choose_workers(9, 1_000.0) == 9
     assert arrays.choose_workers(1024, 3.0) == 1

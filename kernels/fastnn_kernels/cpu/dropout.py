@@ -1,0 +1,102 @@
+"""Dropout by a random generator without state: what an element draws follows from a seed and its place. See ``reference/dropout.py``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn_kernels.cpu.columns import stack_array
+from fastnn_kernels.cpu.floats import select
+from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.partition import ELEMENTS, span
+from fastnn_kernels.instructions import (
+    DRAWS,
+    PHILOX_FIRST,
+    PHILOX_FIRST_KEY,
+    PHILOX_ROUNDS,
+    PHILOX_SECOND,
+    PHILOX_SECOND_KEY,
+    STEP,
+)
+
+CHUNK = 1024
+"""Elements whose factors are drawn together: 4 KiB of float32, which stay in the nearest cache."""
+
+factors_of_chunk = stack_array(CHUNK + 4)
+"""One factor an element, from up to three before the chunk's first one: numbers are drawn four at a time."""
+
+WORD, BITS, ONE, FOUR = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(1), np.uint64(4)
+
+
+@kernel
+def philox(c0, c1, c2, c3, k0, k1):
+    """Philox4x32-10 of a counter and a key, in uint64: the upper halves may hold anything until the end."""
+    for _ in range(PHILOX_ROUNDS):
+        first, second = np.uint64(PHILOX_FIRST) * (c0 & WORD), np.uint64(PHILOX_SECOND) * (c2 & WORD)
+        c0, c1, c2, c3 = (second >> BITS) ^ c1 ^ k0, second, (first >> BITS) ^ c3 ^ k1, first
+        k0, k1 = k0 + np.uint64(PHILOX_FIRST_KEY), k1 + np.uint64(PHILOX_SECOND_KEY)
+    return c0 & WORD, c1 & WORD, c2 & WORD, c3 & WORD
+
+
+@kernel
+def draw_factors(factors, group, groups, stream, law):
+    """The factors of the numbers from ``4 * group`` on: the scale where one is kept, else 0."""
+    seed, call, draw = stream
+    kept, scale, zero = law[0], law[1], factors.dtype.type(0)
+    for g in range(groups):
+        words = philox(group + g, call, draw, draw >> BITS, seed, seed >> BITS)
+        i = FOUR * g
+        factors[i] = select(words[0] >> ONE < kept, scale, zero)
+        factors[i + ONE] = select(words[1] >> ONE < kept, scale, zero)
+        factors[i + np.uint64(2)] = select(words[2] >> ONE < kept, scale, zero)
+        factors[i + np.uint64(3)] = select(words[3] >> ONE < kept, scale, zero)
+
+
+@kernel
+def scaled(value, factor):
+    """0 for a factor of 0, whatever the value."""
+    zero = type(value)(0)
+    return select(factor != zero, value * factor, zero)
+
+
+@kernel
+def drop(x, out, start, stop, number, stream, law, accumulate):
+    """out[start:stop], whose numbers are those from ``number`` on."""
+    factors = factors_of_chunk(x)
+    for first in range(start, stop, CHUNK):
+        begin = number + first - start
+        size, skipped = np.uint64(min(CHUNK, stop - first)), np.uint64(begin % 4)
+        draw_factors(factors, np.uint64(begin // 4), (skipped + size + np.uint64(3)) // FOUR, stream, law)
+        for i in range(size):
+            place = np.uint64(first) + i
+            value = scaled(x[place], factors[skipped + i])
+            out[place] = out[place] + value if accumulate else value
+
+
+@kernel
+def drop_together(x, out, start, stop, number, stream, law, accumulate):
+    """out[start:stop], which share one number."""
+    factors = factors_of_chunk(x)
+    draw_factors(factors, np.uint64(number // 4), ONE, stream, law)
+    for place in range(np.uint64(start), np.uint64(stop)):
+        value = scaled(x[place], factors[np.uint64(number % 4)])
+        out[place] = out[place] + value if accumulate else value
+
+
+@kernel
+def dropout(x, control, out, seed, call, kept, scale, shared_outer, middle, shared_inner, inner, accumulate, worker, workers):
+    """Where numbers are shared, row by row: of ``inner`` neighbouring numbers, or of one number for ``shared_inner`` elements."""
+    stream = (np.uint64(seed), np.uint64(call), np.uint64(control[DRAWS] + control[STEP]))
+    law = (np.uint64(kept), x.dtype.type(scale))
+    if shared_outer * shared_inner == 1:
+        start, stop = span(x.size, ELEMENTS, worker, workers)
+        drop(x, out, start, stop, start, stream, law, accumulate)
+        return
+    columns, repeats = (inner, shared_inner) if inner > 1 else (shared_inner, 1)
+    start, stop = span(x.size // columns, max(1, ELEMENTS // columns), worker, workers)
+    for row in range(start, stop):
+        m = row // repeats
+        number = (m // (shared_outer * middle) * middle + m % middle) * inner
+        if inner > 1:
+            drop(x, out, row * columns, row * columns + columns, number, stream, law, accumulate)
+        else:
+            drop_together(x, out, row * columns, row * columns + columns, number, stream, law, accumulate)

@@ -21,6 +21,7 @@ from fastnn.variables import Variable
 
 if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
+    from fastnn.random import Draws
 
 
 class Model(Trainer, Structure, Layer):
@@ -136,6 +137,11 @@ class Model(Trainer, Structure, Layer):
         """Shape of the output, the batch as None; a list of shapes when there are several."""
         return self.output_shape
 
+    @property
+    def draws(self) -> list[Draws]:
+        """What the layers draw at random in training; of a shared layer once."""
+        return list(dict.fromkeys(draws for layer in self.layers for draws in layer.draws))
+
     def lower(self, b: Builder, *inputs: Tensor) -> list[Tensor]:
         """Emit the rows of every layer."""
         return self._known_graph("inputs").lower(b, inputs)
@@ -236,8 +242,8 @@ class _Undecided:
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
-            "call() depends on its argument `training`, but a model is compiled once, for training and for use: leave it out. "
-            "Layers that differ between the two, such as Dropout, are not covered yet"
+            "call() depends on its argument `training`, but a model is compiled once, for training and for use: write no `if`. "
+            "Layers that differ between the two, such as Dropout, know by themselves"
         )
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""Dropout by a random generator without state: what an element draws follows from a seed and its place. See ``reference/dropout.py``."""
+"""Dropout by random numbers of a counter, so that the split of the work changes nothing. Definition: ``reference/dropout.py``."""
 
 from __future__ import annotations
 

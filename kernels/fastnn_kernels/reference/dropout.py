@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) by Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3")."""
+"""Dropout (Srivastava et al. 2014) by the random numbers of Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011)."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _activations() -> list[Case]:
 
 
 def _dropouts() -> list[Case]:
-    numbers = {"seed": -(2**62) + 12345, "call": 3}
+    numbers: dict[str, Any] = {"seed": -(2**62) + 12345, "call": 3}
     cases = [
         _case("dropout", "one element", N=1),
         _case("dropout", "several blocks and a tail", N=9001, **numbers),
@@ -104,7 +104,7 @@ def _dropouts() -> list[Case]:
         _case("dropout", "special values", N=80, kept=2**30, scale=2.0, special=("x", UNDEFINED)),
         _case("dropout", "a draw of more than 32 bits", N=500, special=("control", (5 * 2**32 + 7,))),
     ]
-    shapes: dict[str, dict[str, float]] = {
+    shapes: dict[str, dict[str, Any]] = {
         "along inner axes": {"middle": 5, "shared_inner": 9},
         "along an axis inside": {"shared_inner": 3, "inner": 7},
         "along the first axis": {"shared_outer": 30, "inner": 21},

@@ -103,7 +103,7 @@ class Layer(Weights):
         )
 
     @property
-    def draws(self) -> list[Draws]:
+    def _draws(self) -> list[Draws]:
         """What the layer draws at random in training."""
         return []
 
@@ -139,7 +139,7 @@ class Layer(Weights):
             return self._call_arrays(inputs, bool(training))
         shapes = [tensor.shape for tensor in tensors]
         self._ensure_built(shapes)
-        if isinstance(training, int | np.bool_) and training and self.draws:
+        if isinstance(training, int | np.bool_) and training and self._draws:
             raise ValueError(
                 f"layer {self.name!r} cannot be called with training=True on a tensor of a model: fit drops values, evaluate and "
                 "predict do not, as in Keras 3. Leave it out; for dropout outside training call model(x, training=True)"

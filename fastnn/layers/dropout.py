@@ -58,12 +58,12 @@ class Dropout(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rate, self.noise_shape, self.seed = _checked_rate(rate), _checked_noise_shape(noise_shape), _checked_seed(seed)
-        self._draws = [Draws(self.seed)] if rate > 0 else []
+        self._own_draws = [Draws(self.seed)] if rate > 0 else []
 
     @property
-    def draws(self) -> list[Draws]:
+    def _draws(self) -> list[Draws]:
         """One, where ``rate`` is not 0."""
-        return self._draws
+        return self._own_draws
 
     def check_input_shape(self, shape: Shape) -> None:
         """``noise_shape`` must fit."""
@@ -76,9 +76,9 @@ class Dropout(Layer):
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
         """The row of dropout; none outside training."""
         x = inputs[0]
-        if not self._draws:
+        if not self._own_draws:
             return x
-        return operations.dropout(b, x, self.rate, self._draws[0].seed, _shared_axes(self.noise_shape, (None, *x.shape)))
+        return operations.dropout(b, x, self.rate, self._own_draws[0].seed, _shared_axes(self.noise_shape, (None, *x.shape)))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make a layer like this one; without a ``seed`` it draws other numbers."""

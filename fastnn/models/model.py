@@ -43,7 +43,8 @@ class Model(Trainer, Structure, Layer):
         Those of `Layer`.
 
     A class of your own may instead define ``call(self, inputs)`` with layers made in its ``__init__``: the graph is what
-    ``call`` does to a tensor. It is made once, for training and for use: nothing may depend on an argument ``training``.
+    ``call`` does to a tensor. It is made once, for training and for use: an argument ``training`` may be handed on to layers, but
+    no ``if`` may depend on it.
 
     Raises
     ------
@@ -138,9 +139,9 @@ class Model(Trainer, Structure, Layer):
         return self.output_shape
 
     @property
-    def draws(self) -> list[Draws]:
+    def _draws(self) -> list[Draws]:
         """What the layers draw at random in training; of a shared layer once."""
-        return list(dict.fromkeys(draws for layer in self.layers for draws in layer.draws))
+        return list(dict.fromkeys(draws for layer in self.layers for draws in layer._draws))
 
     def lower(self, b: Builder, *inputs: Tensor) -> list[Tensor]:
         """Emit the rows of every layer."""

@@ -89,7 +89,7 @@ class Runtime:
             place_in_arena(self.variables)
         self.input_shapes = [sample_shape(tensor) for tensor in graph.inputs]
         self.output_shapes = [sample_shape(tensor) for tensor in graph.outputs]
-        self.draws = list(dict.fromkeys(draws for layer in graph.layers for draws in layer.draws))
+        self.draws = list(dict.fromkeys(draws for layer in graph.layers for draws in layer._draws))
         self.programs: dict[Key, Program] = {}
         self._state: Buffer | None = None
         self._recipe: tuple[Any, ...] = ()

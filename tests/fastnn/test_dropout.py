@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_others_are_scaled(device):
 def test_the_ends_of_the_range():
     assert not drawn(Dropout(1)).any()
     assert (drawn(Dropout(0)) == 1).all()
-    assert Dropout(0).draws == []
+    assert Dropout(0)._draws == []
 
 
 def test_what_is_dropped_is_zero_whatever_it_was():
@@ -348,10 +349,18 @@ def test_every_call_draws_anew():
     model.compile("sgd", "mse")
     found = kept_in_training(model, 3, size)
     model.fit(np.ones((8, size)), np.zeros((8, 1)), batch_size=2, epochs=3, verbose=0)
-    assert model.layers[0].draws[0].made == 3 + 12
+    assert model.layers[0]._draws[0].made == 3 + 12
     found += kept_in_training(model, 3, size)
     found += [tuple(row) for row in drawn(model.layers[0], (1, size)) > 0]
     assert len(set(found)) == len(found)
+
+
+def test_threads_draw_apart():
+    model = ones(size=64)
+    drawn(model, (1, 64))
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda _: tuple(drawn(model, (1, 64))[0]), range(60)))
+    assert len(set(rows)) == 60
 
 
 def test_two_layers_of_one_seed_differ():
@@ -371,8 +380,8 @@ def test_models_that_share_a_layer_never_draw_the_same():
     outer = Sequential([Input((64,)), Activation("linear"), inner])
     rows = [tuple(drawn(model, (1, 64))[0]) for model in (inner, outer, inner, outer, outer, drop)]
     assert len(set(rows)) == len(rows)
-    assert drop.draws[0].made == len(rows)
-    assert outer.draws == [drop.draws[0]]
+    assert drop._draws[0].made == len(rows)
+    assert outer._draws == [drop._draws[0]]
 
 
 def test_layers_of_one_model_count_together():
@@ -381,7 +390,7 @@ def test_layers_of_one_model_count_together():
     for _ in range(5):
         drawn(first)
     drawn(Sequential([Input((100,)), first, second]))
-    assert (first.draws[0].made, second.draws[0].made) == (6, 6)
+    assert (first._draws[0].made, second._draws[0].made) == (6, 6)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"])
@@ -435,7 +444,7 @@ def test_gradients_are_those_of_the_numbers_drawn():
     model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
 
     def gradients():
-        for draws in model.draws:
+        for draws in model._draws:
             draws.made = 17
         return model.gradients(values, truth)
 

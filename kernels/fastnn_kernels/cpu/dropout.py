@@ -59,44 +59,65 @@ def scaled(value, factor):
 
 
 @kernel
+def draw_chunk(factors, number, count, stream, law):
+    """The factors of up to `CHUNK` numbers from ``number`` on; how many others come before them."""
+    skipped = np.uint64(number % 4)
+    draw_factors(factors, np.uint64(number // 4), (skipped + np.uint64(count) + np.uint64(3)) // FOUR, stream, law)
+    return skipped
+
+
+@kernel
 def drop(x, out, start, stop, number, stream, law, accumulate):
     """out[start:stop], whose numbers are those from ``number`` on."""
     factors = factors_of_chunk(x)
     for first in range(start, stop, CHUNK):
-        begin = number + first - start
-        size, skipped = np.uint64(min(CHUNK, stop - first)), np.uint64(begin % 4)
-        draw_factors(factors, np.uint64(begin // 4), (skipped + size + np.uint64(3)) // FOUR, stream, law)
-        for i in range(size):
+        size = min(CHUNK, stop - first)
+        skipped = draw_chunk(factors, number + first - start, size, stream, law)
+        for i in range(np.uint64(size)):
             place = np.uint64(first) + i
             value = scaled(x[place], factors[skipped + i])
             out[place] = out[place] + value if accumulate else value
 
 
 @kernel
-def drop_together(x, out, start, stop, number, stream, law, accumulate):
-    """out[start:stop], which share one number."""
+def drop_rows(x, out, start, stop, columns, number, stream, law, accumulate):
+    """The rows from ``start`` to ``stop``, each of which has one of the numbers from ``number`` on."""
     factors = factors_of_chunk(x)
-    draw_factors(factors, np.uint64(number // 4), ONE, stream, law)
-    for place in range(np.uint64(start), np.uint64(stop)):
-        value = scaled(x[place], factors[np.uint64(number % 4)])
-        out[place] = out[place] + value if accumulate else value
+    for first in range(start, stop, CHUNK):
+        size = min(CHUNK, stop - first)
+        skipped = draw_chunk(factors, number + first - start, size, stream, law)
+        for row in range(np.uint64(size)):
+            factor, begin = factors[skipped + row], (np.uint64(first) + row) * np.uint64(columns)
+            for place in range(begin, begin + np.uint64(columns)):
+                value = scaled(x[place], factor)
+                out[place] = out[place] + value if accumulate else value
+
+
+@kernel
+def drop_shared(x, out, shape, stream, law, accumulate, worker, workers):
+    """Row by row: a row is ``inner`` elements with numbers of their own, or ``shared_inner`` elements that share one."""
+    shared_outer, middle, shared_inner, inner = shape
+    columns, repeats = (inner, shared_inner) if inner > 1 else (shared_inner, 1)
+    rows = x.size // columns
+    row, stop = span(rows, max(1, ELEMENTS // columns), worker, workers)
+    while row < stop:
+        m = row // repeats
+        number = m // (shared_outer * middle) * middle + m % middle
+        if inner > 1:
+            drop(x, out, row * columns, row * columns + columns, number * inner, stream, law, accumulate)
+            row += 1
+        else:
+            end = min(stop, row - row % middle + middle) if shared_outer > 1 else stop  # until there the numbers are neighbours
+            drop_rows(x, out, row, end, columns, number, stream, law, accumulate)
+            row = end
 
 
 @kernel
 def dropout(x, control, out, seed, call, kept, scale, shared_outer, middle, shared_inner, inner, accumulate, worker, workers):
-    """Where numbers are shared, row by row: of ``inner`` neighbouring numbers, or of one number for ``shared_inner`` elements."""
     stream = (np.uint64(seed), np.uint64(call), np.uint64(control[DRAWS] + control[STEP]))
     law = (np.uint64(kept), x.dtype.type(scale))
     if shared_outer * shared_inner == 1:
         start, stop = span(x.size, ELEMENTS, worker, workers)
         drop(x, out, start, stop, start, stream, law, accumulate)
-        return
-    columns, repeats = (inner, shared_inner) if inner > 1 else (shared_inner, 1)
-    start, stop = span(x.size // columns, max(1, ELEMENTS // columns), worker, workers)
-    for row in range(start, stop):
-        m = row // repeats
-        number = (m // (shared_outer * middle) * middle + m % middle) * inner
-        if inner > 1:
-            drop(x, out, row * columns, row * columns + columns, number, stream, law, accumulate)
-        else:
-            drop_together(x, out, row * columns, row * columns + columns, number, stream, law, accumulate)
+    else:
+        drop_shared(x, out, (shared_outer, middle, shared_inner, inner), stream, law, accumulate, worker, workers)

@@ -113,6 +113,10 @@ def _dropouts() -> list[Case]:
     }
     cases += [_case("dropout", f"shared {path}", N=630, **numbers, **shape) for path, shape in shapes.items()]
     cases.append(_case("dropout", "long rows that share", N=4 * 1501, shared_outer=2, inner=1501, **numbers))
+    cases.append(_case("dropout", "many rows of one number", N=3 * 1500, shared_inner=3, **numbers))
+    cases.append(
+        _case("dropout", "rows of one number, several blocks", N=14_000, shared_outer=2, middle=1000, shared_inner=7, **numbers)
+    )
     return [*cases, _case("dropout", "one number for all, accumulate", N=1100, shared_inner=1100, accumulate=1, **numbers)]
 
 

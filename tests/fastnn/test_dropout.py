@@ -115,6 +115,19 @@ def test_it_has_no_weights(capsys):
     assert line.split("│")[2:4] == [" (None, 8)              ", "             0 "]
 
 
+def test_programs_written_for_keras_find_it(run_python):
+    run_python(
+        """
+        import fastnn.keras; fastnn.keras.install()
+        import keras, tensorflow as tf
+        from keras.layers import Dropout
+        from keras.layers.core import Dropout as old
+        from tensorflow.keras.layers import Dropout as of_tensorflow
+        assert Dropout is old is of_tensorflow is tf.keras.layers.Dropout is keras.layers.Dropout
+        """
+    )
+
+
 # -- what is dropped -----------------------------------------------------------------------------------------------------
 
 

@@ -181,6 +181,20 @@ def shuffle(d: Data) -> Call:
     return lambda: generator.shuffle(d["index"])
 
 
+def dropout(d: Data) -> Call:
+    """Half of the values, by NumPy's own generator: others draw other numbers, so nothing is compared."""
+    x, out, generator = d["x"], d["out"], np.random.default_rng(0)
+    numbers, dropped = np.empty_like(x), np.empty(x.shape, bool)
+
+    def run() -> None:
+        generator.random(out=numbers, dtype=np.float32)
+        np.less(numbers, 0.5, out=dropped)
+        np.multiply(x, 2, out=out)
+        np.copyto(out, 0, where=dropped)
+
+    return run
+
+
 KERNELS: dict[str, Callable[[Data], Call]] = {
     "shuffle": shuffle,
     "take_rows": lambda d: lambda: np.take(d["data"], d["index"], axis=0, out=d["out"]),
@@ -196,6 +210,7 @@ KERNELS: dict[str, Callable[[Data], Call]] = {
     "softmax_backward": softmax_backward,
     "log_softmax": log_softmax,
     "log_softmax_backward": log_softmax_backward,
+    "dropout": dropout,
     **LOSSES,
     "accumulate_mean": accumulate,
     "accumulate_loss": accumulate,

@@ -152,6 +152,7 @@ KERNELS = (
         for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax")
         for op in (name, f"{name}_backward")
     ),
+    _kernel("dropout", "dropout", _STREAM),
     *(_kernel(op, f"{op.replace('_', ' ')} and gradient", (4096, 1000)) for op in LOSSES),
     *(_kernel(op, op.replace("_", " "), (4096, 1000)) for op in METRICS),
     _kernel("adam", "Adam", (10_000_000,)),

@@ -21,7 +21,7 @@ _NAMES = {
         AdaptiveMaxPooling2D Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D AveragePooling2D
         AveragePooling3D BatchNormalization Bidirectional CategoryEncoding CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D
         Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution2D Cropping1D Cropping2D
-        DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding GRU GRUCell GaussianDropout
+        DepthwiseConv1D DepthwiseConv2D Discretization Dot ELU EinsumDense Embedding GRU GRUCell GaussianDropout
         GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization
         HashedCrossing Hashing Identity InputSpec IntegerLookup LSTM LSTMCell Lambda LayerNormalization Masking MaxPool1D MaxPool2D
         MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute Pipeline
@@ -71,7 +71,6 @@ _INSTEAD = {
     "activations": {"celu elu gelu mish relu6 selu silu softplus swish": "try 'relu' or 'leaky_relu'"},
     "layers": {
         "Normalization BatchNormalization": "scale the columns before: (x - x.mean(axis=0)) / x.std(axis=0)",
-        "Dropout": "against overfitting there is callbacks.EarlyStopping",
         "ELU PReLU": "try ReLU or LeakyReLU",
         "Rescaling": "divide before: x / 255",
         "Reshape": "reshape x before, with NumPy; Flatten is there",

@@ -151,6 +151,11 @@ class Program:
             size.multiple if isinstance(size, Symbol) else size for size in operand.shape
         )
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step draws random numbers."""
+        return any(row.op == "dropout" for row in self.rows)
+
     def disassemble(self) -> str:
         """The program as text: one line a row, ``|`` where the workers meet first.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import random as _python_random
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from fastnn_kernels.system import at_fork
 
 from fastnn.errors import refuse_names
 
@@ -39,7 +41,7 @@ def set_random_seed(seed: int) -> None:
 
 
 def set_seed(seed: int) -> None:
-    """Seed fastnn alone, initial weights and shuffles; ``tf.random.set_seed`` in programs written for TensorFlow.
+    """Seed fastnn alone, initial weights, shuffles and dropout; ``tf.random.set_seed`` in programs written for TensorFlow.
 
     Raises
     ------
@@ -56,3 +58,43 @@ def next_seed() -> int:
     """A fresh 64-bit seed; after `set_random_seed` the same sequence of them."""
     root, counter = _state
     return int(np.random.SeedSequence([root, next(counter)]).generate_state(1, np.uint64)[0])
+
+
+class Draws:
+    """What a layer draws at random: one draw a step, whose numbers follow from the seed, the draw's number and their places.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Less than 2**64; by default `next_seed`.
+
+    Attributes
+    ----------
+    made : int
+        Draws so far.
+    """
+
+    __slots__ = ("made", "seed")
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed, self.made = next_seed() if seed is None else seed, 0
+
+
+_drawing = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _drawing
+    _drawing = threading.Lock()
+
+
+at_fork(after_in_child=_renew_lock)
+
+
+def reserve(draws: Sequence[Draws], count: int, least: int = 0) -> int:
+    """The first of ``count`` numbers of draws, at least ``least``, that none of ``draws`` has made; now all of them have."""
+    with _drawing:
+        first = max(least, *(each.made for each in draws))
+        for each in draws:
+            each.made = first + count
+    return first

@@ -25,6 +25,8 @@ ATTRIBUTES: dict[str, float] = {
     "reduction": REDUCTION_MEAN,
     "factor": 1.0,
     "batch": 32,
+    **{"seed": 0, "call": 0, "kept": 2**30, "scale": 2.0},
+    **dict.fromkeys(("shared_outer", "middle", "shared_inner", "inner"), 1),
 }
 """What instructions are given, but for what `attributes` adds."""
 
@@ -36,7 +38,7 @@ def kernel(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     if spec.op not in INSTRUCTIONS:
         return None
     prepared = prepare(spec.op, data, attributes(spec), dtype=spec.dtype, workers=workers_for(spec, threads))
-    result = None if spec.op == "shuffle" else data[result_name(spec.op)]
+    result = None if spec.op in ("shuffle", "dropout") else data[result_name(spec.op)]
 
     def run() -> Any:
         prepared()

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.instructions import CONTROL_WORDS, ITERATIONS, NEXT_POSITION, STATUS, STEP
+from fastnn_kernels.instructions import CONTROL_WORDS, DRAWS, ITERATIONS, NEXT_POSITION, STATUS, STEP
 from numpy.typing import NDArray
 
 from fastnn.engine.base import Engine, Stop
 from fastnn.memory import Buffer, Memory
 from fastnn.program import Program
+from fastnn.random import Draws, reserve
 from fastnn.variables import Variable
 
 
@@ -30,6 +31,8 @@ class Session:
         Samples a batch.
     shared : dict of str to Buffer, optional
         Segments that outlive the session, such as the optimizer's ``slots``.
+    draws : sequence of Draws
+        Those of the layers, where the program draws.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Session:
         weights: Sequence[Variable],
         batch: int,
         shared: dict[str, Buffer] | None = None,
+        draws: Sequence[Draws] = (),
     ) -> None:
         self.engine, self.program, self.batch = engine, program, batch
         scratch = engine.scratch_elements(program)
@@ -57,6 +61,7 @@ class Session:
             }
         )
         self._no_inputs = (None,) * len(program.inputs)
+        self._draws = list(draws) if program.draws else []
         self._bound: dict[int, Any] = {}
         self._stale: set[int] = set()
         self.samples = self.step = 0
@@ -134,10 +139,20 @@ class Session:
         """Run ``steps`` steps of ``batch`` samples; whether all of them ended."""
         bound = self._bind(batch)
         first_row = 0 if self._stop is None else self._stop[1] + 1
+        if self._draws:
+            self._number_draws(steps)
         self.control[STATUS] = 0
         self._stop = self.engine.run(bound, steps, first_row, workers)
         self.step += steps if self._stop is None else self._stop[0]
         return self._stop is None
+
+    def _number_draws(self, steps: int) -> None:
+        """Let each of the next ``steps`` steps draw what none has drawn before; one that is resumed goes on with its own draw."""
+        step = int(self.control[STEP])
+        if self._stop is None:
+            self.control[DRAWS] = reserve(self._draws, steps) - (step + 1)
+        else:
+            reserve(self._draws, 0, least=int(self.control[DRAWS]) + step + steps)
 
     def _bind(self, batch: int) -> Any:
         bound = self._bound.get(batch)

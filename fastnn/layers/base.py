@@ -16,6 +16,7 @@ from fastnn.variables import Variable
 
 if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
+    from fastnn.random import Draws
 
 
 class Layer(Weights):
@@ -101,6 +102,11 @@ class Layer(Weights):
             "with the operations of fastnn.lowering.operations"
         )
 
+    @property
+    def _draws(self) -> list[Draws]:
+        """What the layer draws at random in training."""
+        return []
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make a layer like this one."""
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
@@ -120,13 +126,24 @@ class Layer(Weights):
         inputs : KerasTensor, array_like, or a list of them
             With the batch first.
         training : bool, optional
-            Accepted for Keras; no layer so far differs between training and use.
+            Whether layers such as ``Dropout`` do with an array what they do in training. Of a tensor ``fit``, ``evaluate`` and
+            ``predict`` decide that.
+
+        Raises
+        ------
+        ValueError
+            For a tensor and ``training=True``, where that would make a difference.
         """
         tensors = tensors_of(inputs)
         if tensors is None:
-            return self._call_arrays(inputs)
+            return self._call_arrays(inputs, bool(training))
         shapes = [tensor.shape for tensor in tensors]
         self._ensure_built(shapes)
+        if isinstance(training, int | np.bool_) and training and self._draws:
+            raise ValueError(
+                f"layer {self.name!r} cannot be called with training=True on a tensor of a model: fit drops values, evaluate and "
+                "predict do not, as in Keras 3. Leave it out; for dropout outside training call model(x, training=True)"
+            )
         outputs = [KerasTensor(shape, self.dtype) for shape in self._output_shapes(shapes)]
         self._inbound_nodes.append(Node(self, tensors, outputs))
         return self._as_called(outputs)
@@ -169,7 +186,7 @@ class Layer(Weights):
                 "used. Only the first layer of a model needs input_dim= or input_shape="
             )
 
-    def _call_arrays(self, inputs: Any) -> Any:
+    def _call_arrays(self, inputs: Any, training: bool = False) -> Any:
         """The layer's output for an array: that of a model of this one layer, kept for the next call."""
         from fastnn.models.model import Model
 
@@ -181,7 +198,7 @@ class Layer(Weights):
             out = KerasTensor(self._output_shapes([(None, *shape)])[0], self.dtype, name="outputs")
             Node(self, [x], [out])
             self._eager[shape] = Model(x, out, name=self.name)
-        return self._eager[shape](array)
+        return self._eager[shape](array, training=training)
 
     # -- what it was called on -------------------------------------------------------------------------------------------
 

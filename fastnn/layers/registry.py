@@ -8,11 +8,12 @@ from fastnn.errors import unknown
 from fastnn.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from fastnn.layers.base import Layer
 from fastnn.layers.dense import Dense
+from fastnn.layers.dropout import Dropout
 from fastnn.layers.flatten import Flatten
 from fastnn.layers.input import InputLayer
 
 _CLASSES: dict[str, type[Layer]] = {
-    layer.__name__: layer for layer in (Activation, Dense, Flatten, InputLayer, LeakyReLU, ReLU, Softmax)
+    layer.__name__: layer for layer in (Activation, Dense, Dropout, Flatten, InputLayer, LeakyReLU, ReLU, Softmax)
 }
 
 

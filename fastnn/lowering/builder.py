@@ -18,6 +18,9 @@ RATES_OPERAND = Operand("control", CONTROL_WORDS * 8, (RATES,), "f8")
 SCRATCH_OPERAND = Operand("scratch", 0, (SCRATCH,), "f")
 
 TRAINING = ("train", "gradients")
+FORWARD = ("predict", "call")
+DROPPING = (*TRAINING, "call")
+"""Kinds of programs: those with gradients, those that write outputs to arrays of the caller, those in which layers drop values."""
 
 
 @final
@@ -52,7 +55,7 @@ class Builder:
     Parameters
     ----------
     kind : str
-        ``"train"``, ``"gradients"``, ``"test"`` or ``"predict"``.
+        ``"train"``, ``"gradients"``, ``"test"``, ``"predict"`` or ``"call"``.
     dtype : str
         The program's own dtype.
     variables : sequence of Variable
@@ -62,7 +65,7 @@ class Builder:
     def __init__(self, kind: str, dtype: str, variables: Sequence[Variable]) -> None:
         self.kind, self.dtype = kind, dtype
         self.layout = Layout.of(variables)
-        self.training = kind in TRAINING
+        self.training, self.drops = kind in TRAINING, kind in DROPPING
         self._weights = {id(variable): index for index, variable in enumerate(variables)}
         self._slots = tuple(
             WeightSlot(variable.path, variable.shape, offset)
@@ -78,6 +81,7 @@ class Builder:
         self._written_weights: set[int] = set()
         self._tape: list[Callable[[], None]] = []
         self._totals: list[str] = []
+        self._dropouts = 0
         self._control_bytes = RATES_OPERAND.offset + RATES * 8
 
     # -- rows and places -------------------------------------------------------------------------------------------------
@@ -130,6 +134,11 @@ class Builder:
         """A new ``(sum, count)`` pair called ``name``."""
         self._totals.append(name)
         return Operand("totals", 16 * (len(self._totals) - 1), (2,), "f8")
+
+    def next_dropout(self) -> int:
+        """A number for each dropout of the program, which tells their random numbers apart."""
+        self._dropouts += 1
+        return self._dropouts - 1
 
     def weight(self, variable: Variable) -> Operand:
         """A weight as an operand."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from fastnn_kernels.instructions import ACTIVATION_LINEAR
 
-from fastnn.lowering.builder import SCRATCH_OPERAND, Builder, Tensor
-from fastnn.program import Operand
+from fastnn.lowering.builder import CONTROL, SCRATCH_OPERAND, Builder, Tensor
+from fastnn.program import BATCH, Operand, Size
 from fastnn.variables import Variable
 
 
@@ -128,3 +129,56 @@ def _from_output(b: Builder, name: str, x: Tensor) -> Tensor:
 
     b.record(backward)
     return out
+
+
+def dropout(b: Builder, x: Tensor, rate: float, seed: int, shared: Sequence[bool] = ()) -> Tensor:
+    """``x / (1 - rate)`` or, with a probability of ``rate``, 0; in training alone.
+
+    ``shared`` says of every axis, the batch first, whether one random number serves all along it; by default none does.
+    Backward: the same numbers, which are drawn again, decide on ``dout``.
+    """
+    if not b.drops or not rate:
+        return x
+    out = b.tensor(x.shape, trained=x.trained)
+    attributes: dict[str, Any] = {
+        "seed": seed - 2**64 if seed >= 2**63 else seed,
+        "call": b.next_dropout(),
+        "kept": round((1.0 - rate) * 2**31),
+        "scale": 1.0 / (1.0 - rate) if rate < 1.0 else 0.0,
+        **sharing((BATCH, *x.shape), shared),
+    }
+    b.emit("dropout", x=x.vector, control=CONTROL, out=out.vector, accumulate=0, **attributes)
+
+    def backward() -> None:
+        dout = b.gradient(out)
+        dx, accumulate = (None, 0) if dout is None else b.gradient_into(x)
+        if dout is not None and dx is not None:
+            b.emit("dropout", x=dout.vector, control=CONTROL, out=dx.vector, accumulate=accumulate, **attributes)
+
+    b.record(backward)
+    return out
+
+
+def sharing(shape: Sequence[Size], shared: Sequence[bool]) -> dict[str, Size]:
+    """The attributes of ``dropout`` for an array of ``shape`` whose axes may share their numbers.
+
+    Raises
+    ------
+    ValueError
+        When the axes that share make more than two groups with others between them.
+    """
+    long = [(size, share) for size, share in zip(shape, shared, strict=bool(shared)) if size != 1]
+    groups = [(share, _product([size for size, _ in group])) for share, group in groupby(long, lambda axis: axis[1])]
+    if groups and groups[0][0]:
+        groups.insert(0, (False, 1))
+    if len(groups) % 2 == 0:
+        groups.append((False, 1))
+    if len(groups) > 5:
+        raise ValueError("random numbers can be shared along two groups of neighbouring axes, not more")
+    sizes = [size for _, size in groups[1:]]
+    return dict(zip(("shared_outer", "middle", "shared_inner", "inner"), [1] * (4 - len(sizes)) + sizes, strict=True))
+
+
+def _product(sizes: Sequence[Size]) -> Size:
+    """The product; a symbol comes first."""
+    return math.prod(sizes[1:], start=sizes[0])

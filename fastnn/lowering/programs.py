@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.warn import warn
 
-from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
+from fastnn.lowering.builder import CONTROL, FORWARD, RATES_OPERAND, Builder
 from fastnn.lowering.heads import Head, lower_head
 from fastnn.program import BATCH, SAMPLES, Operand, Program
 from fastnn.variables import Run, Variable
@@ -36,13 +36,14 @@ def lower(
         The model's nodes in topological order.
     kind : str
         ``"train"``: forward, loss, metrics, backward, update. ``"gradients"``: the same without the update. ``"test"``: forward,
-        loss, metrics. ``"predict"``: forward, then each output is written to the caller's array ``out{k}``.
+        loss, metrics. ``"predict"``: forward, then each output is written to the caller's array ``out{k}``. ``"call"``: the same
+        with the dropout of training.
     dtype : str
         ``"float32"`` or ``"float64"``.
     variables : sequence of Variable
         The model's weights in order; an arena holds them.
     heads : sequence of Head
-        One per output; unused by ``"predict"``.
+        One per output; unused by ``"predict"`` and ``"call"``.
     optimizer : Optimizer, optional
         Built for ``variables``; needed by ``"train"``.
     weighted : bool
@@ -60,7 +61,7 @@ def lower(
     b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
     shapes = [cast("tuple[int, ...]", x.shape[1:]) for x in graph.inputs]
     outputs = graph.lower(b, [b.input(f"x{number}", shape) for number, shape in enumerate(shapes)])
-    if kind == "predict":
+    if kind in FORWARD:
         for number, output in enumerate(outputs):
             b.output(f"out{number}", output)
         return b.finish()

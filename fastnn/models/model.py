@@ -21,6 +21,7 @@ from fastnn.variables import Variable
 
 if TYPE_CHECKING:
     from fastnn.lowering.builder import Builder, Tensor
+    from fastnn.random import Draws
 
 
 class Model(Trainer, Structure, Layer):
@@ -42,7 +43,8 @@ class Model(Trainer, Structure, Layer):
         Those of `Layer`.
 
     A class of your own may instead define ``call(self, inputs)`` with layers made in its ``__init__``: the graph is what
-    ``call`` does to a tensor. It is made once, for training and for use: nothing may depend on an argument ``training``.
+    ``call`` does to a tensor. It is made once, for training and for use: an argument ``training`` may be handed on to layers, but
+    no ``if`` may depend on it.
 
     Raises
     ------
@@ -135,6 +137,11 @@ class Model(Trainer, Structure, Layer):
     def compute_output_shape(self, input_shape: Any = None) -> Any:
         """Shape of the output, the batch as None; a list of shapes when there are several."""
         return self.output_shape
+
+    @property
+    def _draws(self) -> list[Draws]:
+        """What the layers draw at random in training; of a shared layer once."""
+        return list(dict.fromkeys(draws for layer in self.layers for draws in layer._draws))
 
     def lower(self, b: Builder, *inputs: Tensor) -> list[Tensor]:
         """Emit the rows of every layer."""
@@ -236,8 +243,8 @@ class _Undecided:
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
-            "call() depends on its argument `training`, but a model is compiled once, for training and for use: leave it out. "
-            "Layers that differ between the two, such as Dropout, are not covered yet"
+            "call() depends on its argument `training`, but a model is compiled once, for training and for use: write no `if`. "
+            "Layers that differ between the two, such as Dropout, know by themselves"
         )
 
     def __eq__(self, other: object) -> bool:

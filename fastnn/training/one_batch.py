@@ -98,7 +98,7 @@ class OneBatch(Runner):
         return Predictor(self, runtime, rows)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[NDArray[Any]]]:
-        """The loss on the samples given, as one batch, and its gradients; nothing is changed.
+        """The loss on the samples given, as one batch, and its gradients; no weight is changed, and dropout draws as in training.
 
         Parameters
         ----------

@@ -72,18 +72,19 @@ class Runner:
             prepare.check_lengths(dict(zip(names, arrays, strict=True)))
         return runtime, slots, len(arrays[0])
 
-    def _call_arrays(self, inputs: Any) -> Any:
+    def _call_arrays(self, inputs: Any, training: bool = False) -> Any:
         """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
-        return self._as_called([output.view(Tensor) for output in self._forward(inputs)])
+        return self._as_called([output.view(Tensor) for output in self._forward(inputs, training)])
 
-    def _forward(self, x: Any) -> list[NDArray[Any]]:
+    def _forward(self, x: Any, training: bool = False) -> list[NDArray[Any]]:
         runtime, slots, count = self._inputs(x)
-        return self._outputs(runtime, slots, count, DEFAULT_BATCH if count <= DEFAULT_BATCH else DEFAULT_BATCH * GROUP)
+        batch = DEFAULT_BATCH if count <= DEFAULT_BATCH else DEFAULT_BATCH * GROUP
+        return self._outputs(runtime, slots, count, batch, "call" if training and runtime.draws else "predict")
 
-    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int) -> list[NDArray[Any]]:
+    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int, kind: str = "predict") -> list[NDArray[Any]]:
         """The outputs for ``count`` samples, without hooks and in one go."""
         outputs = empty_outputs(runtime, count)
-        with self._session(runtime, "predict", batch) as session:
+        with self._session(runtime, kind, batch) as session:
             forward(session, slots, outputs, count)
         return outputs
 

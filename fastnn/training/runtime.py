@@ -89,6 +89,7 @@ class Runtime:
             place_in_arena(self.variables)
         self.input_shapes = [sample_shape(tensor) for tensor in graph.inputs]
         self.output_shapes = [sample_shape(tensor) for tensor in graph.outputs]
+        self.draws = list(dict.fromkeys(draws for layer in graph.layers for draws in layer._draws))
         self.programs: dict[Key, Program] = {}
         self._state: Buffer | None = None
         self._recipe: tuple[Any, ...] = ()
@@ -157,4 +158,4 @@ class Runtime:
     def new_session(self, kind: str, batch: int, weighted: bool = False) -> Session:
         """A session of a program that `program` has made, for its caller to keep."""
         shared = {"slots": self._state} if kind == "train" and self._state is not None else None
-        return Session(self.engine, self.programs[kind, weighted], self.variables, batch, shared)
+        return Session(self.engine, self.programs[kind, weighted], self.variables, batch, shared, self.draws)

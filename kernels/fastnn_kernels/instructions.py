@@ -42,9 +42,9 @@ NEVER = -1
 line of its own, the position at which worker 0 decided to stop."""
 
 CONTROL_WORDS = 8
-STEP, POSITION, NEXT_POSITION, ITERATIONS, STATUS = range(5)
+STEP, POSITION, NEXT_POSITION, ITERATIONS, STATUS, DRAWS = range(6)
 """Words of the int64 vector ``control``: index of the current step in the epoch, the batch's first row, the next batch's
-first row, updates made so far, and trouble (see ``STATUS_*``)."""
+first row, updates made so far, trouble (see ``STATUS_*``), and what with the index of the step makes the number of its draw."""
 
 STATUS_OK, STATUS_NON_FINITE_LOSS = 0, 1
 
@@ -64,6 +64,11 @@ ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(
 
 SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """SplitMix64: what is added to the state for each number, and the factors that mix it."""
+
+PHILOX_ROUNDS = 10
+PHILOX_FIRST, PHILOX_SECOND = 0xD2511F53, 0xCD9E8D57
+PHILOX_FIRST_KEY, PHILOX_SECOND_KEY = 0x9E3779B9, 0xBB67AE85
+"""Philox4x32-10: the factors of a counter's first and third word, and what is added to a key's two words after each round."""
 
 NO_CLASS = -(2**31)
 """Value of ``ignore_class`` that ignores nothing."""
@@ -163,6 +168,13 @@ _LAYERS = {
     "softmax_backward": "out (M, C) f, dout (M, C) f -> dx~ (M, C) f; accumulate i",
     "log_softmax": "x (M, C) f -> out (M, C) f",
     "log_softmax_backward": "out (M, C) f, dout (M, C) f -> dx~ (M, C) f; accumulate i",
+    # out[i] = scale * x[i] where number n(i) is kept, else 0; its own gradient. Number n is word n % 4 of Philox4x32-10 (Salmon,
+    # Moraes, Dror & Shaw 2011) of the key (seed, seed >> 32) and the counter (n // 4, call, draw, draw >> 32), draw =
+    # control[DRAWS] + control[STEP]; it is kept if its upper 31 bits are less than ``kept``, so with a probability of kept / 2**31.
+    # x is seen as (A, B, C, D, E) = (..., shared_outer, middle, shared_inner, inner); elements along B and D share their numbers:
+    # n = (a * C + c) * E + e. Where all four are 1, n = i.
+    "dropout": "x (N,) f, control (8,) i8 -> out~ (N,) f; "
+    "seed i, call i, kept i, scale d, shared_outer i, middle i, shared_inner i, inner i, accumulate i",
 }
 
 # Every loss writes one value a row, loss[m] = mean or sum over the row's classes (unweighted), and, where asked,

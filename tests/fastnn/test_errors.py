@@ -70,7 +70,7 @@ def test_no_method_of_models_is_both_there_and_not_yet():
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        *[("layers", name) for name in ("Concatenate", "Dropout", "LSTM")],
+        *[("layers", name) for name in ("Concatenate", "BatchNormalization", "LSTM")],
         *[("models", "load_model"), ("callbacks", "ModelCheckpoint"), ("losses", "huber"), ("metrics", "AUC")],
         *[("optimizers", "schedules"), ("initializers", "STFT"), ("datasets", "mnist")],
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cpu import activations, batches, logit_losses, losses, metrics, softmax, totals, updates
+from fastnn_kernels.cpu import activations, batches, dropout, logit_losses, losses, metrics, softmax, totals, updates
 from fastnn_kernels.cpu.matmul import gemm
 
 KERNELS: dict[str, Any] = {
@@ -24,6 +24,7 @@ KERNELS: dict[str, Any] = {
     "softmax_backward": softmax.softmax_backward,
     "log_softmax": softmax.log_softmax,
     "log_softmax_backward": softmax.log_softmax_backward,
+    "dropout": dropout.dropout,
     "loss_scale": losses.loss_scale,
     "softmax_cross_entropy": logit_losses.softmax_cross_entropy,
     "softmax_cross_entropy_dense": logit_losses.softmax_cross_entropy_dense,

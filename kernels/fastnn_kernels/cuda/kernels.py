@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cuda import activations, batches, losses, metrics, totals, updates
+from fastnn_kernels.cuda import activations, batches, dropout, losses, metrics, totals, updates
 from fastnn_kernels.cuda.matmul import gemm
 
 KERNELS: dict[str, Any] = {
@@ -24,6 +24,7 @@ KERNELS: dict[str, Any] = {
     "softmax_backward": activations.softmax_backward,
     "log_softmax": activations.log_softmax,
     "log_softmax_backward": activations.log_softmax_backward,
+    "dropout": dropout.dropout,
     "loss_scale": losses.loss_scale,
     "softmax_cross_entropy": losses.softmax_cross_entropy,
     "softmax_cross_entropy_dense": losses.softmax_cross_entropy_dense,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastnn_kernels.reference import activations, batches, losses, matmul, metrics, totals, updates
+from fastnn_kernels.reference import activations, batches, dropout, losses, matmul, metrics, totals, updates
 
 KERNELS: dict[str, Callable[..., None]] = {
     function.__name__: function
@@ -25,6 +25,7 @@ KERNELS: dict[str, Callable[..., None]] = {
         activations.softmax_backward,
         activations.log_softmax,
         activations.log_softmax_backward,
+        dropout.dropout,
         losses.loss_scale,
         losses.softmax_cross_entropy,
         losses.softmax_cross_entropy_dense,

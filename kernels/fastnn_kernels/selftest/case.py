@@ -25,6 +25,9 @@ DEFAULTS = {
     "beta_1": 0.9,
     "beta_2": 0.999,
     "rho": 0.9,
+    "kept": 3 * 2**29,
+    "scale": 4 / 3,
+    **dict.fromkeys(("shared_outer", "middle", "shared_inner", "inner"), 1),
 }
 """Attributes that a case does not give; the others are 0."""
 

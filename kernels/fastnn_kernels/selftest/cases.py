@@ -95,6 +95,33 @@ def _activations() -> list[Case]:
     return [*cases, *(_case(f"{op}softmax_backward", "accumulate", M=33, C=10, accumulate=1) for op in ("", "log_"))]
 
 
+def _dropouts() -> list[Case]:
+    numbers: dict[str, Any] = {"seed": -(2**62) + 12345, "call": 3}
+    cases = [
+        _case("dropout", "one element", N=1),
+        _case("dropout", "several blocks and a tail", N=9001, **numbers),
+        _case("dropout", "accumulate", N=1500, accumulate=1, **numbers),
+        _case("dropout", "all dropped", N=50, kept=0, scale=0.0, special=("x", (np.nan, np.inf))),
+        _case("dropout", "all kept", N=50, kept=2**31, scale=1.0, special=("x", SPECIAL)),
+        _case("dropout", "special values", N=80, kept=2**30, scale=2.0, special=("x", UNDEFINED)),
+        _case("dropout", "a draw of more than 32 bits", N=500, special=("control", (5 * 2**32 + 7,))),
+    ]
+    shapes: dict[str, dict[str, Any]] = {
+        "along inner axes": {"middle": 5, "shared_inner": 9},
+        "along an axis inside": {"shared_inner": 3, "inner": 7},
+        "along the first axis": {"shared_outer": 30, "inner": 21},
+        "along the first and the last axis": {"shared_outer": 6, "middle": 35, "shared_inner": 3},
+        "along two axes inside": {"shared_outer": 3, "middle": 5, "shared_inner": 7, "inner": 2},
+    }
+    cases += [_case("dropout", f"shared {path}", N=630, **numbers, **shape) for path, shape in shapes.items()]
+    cases.append(_case("dropout", "long rows that share", N=4 * 1501, shared_outer=2, inner=1501, **numbers))
+    cases.append(_case("dropout", "many rows of one number", N=3 * 1500, shared_inner=3, **numbers))
+    cases.append(
+        _case("dropout", "rows of one number, several blocks", N=14_000, shared_outer=2, middle=1000, shared_inner=7, **numbers)
+    )
+    return [*cases, _case("dropout", "one number for all, accumulate", N=1100, shared_inner=1100, accumulate=1, **numbers)]
+
+
 def _losses() -> list[Case]:
     cases = []
     for op in (name for name in INSTRUCTIONS if "loss" in {spec.name for spec in INSTRUCTIONS[name].operands}):
@@ -200,4 +227,4 @@ def _sums() -> list[Case]:
     return cases
 
 
-CASES = [*_batches(), *_products(), *_sums(), *_activations(), *_losses(), *_updates()]
+CASES = [*_batches(), *_products(), *_sums(), *_activations(), *_dropouts(), *_losses(), *_updates()]

@@ -12,7 +12,7 @@ from fastnn_kernels.cuda import device as gpu
 from fastnn_kernels.instructions import INSTRUCTIONS
 
 from fastnn import Input, Sequential
-from fastnn.layers import Activation, Dense, Flatten, LeakyReLU, ReLU
+from fastnn.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, ReLU
 from fastnn.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastnn.optimizers import SGD, Adam, RMSprop
 from fastnn.utils import set_random_seed
@@ -41,6 +41,10 @@ TRAININGS: dict[str, tuple[Callable[[], list[Any]], Any, Any, str, np.ndarray]] 
     "leaky relu, tanh, mean absolute error, adagrad": (
         lambda: [Dense(5), LeakyReLU(0.25), Activation("tanh"), Dense(CLASSES)],
         *("mae", "adagrad", "mse", VALUES),
+    ),
+    "dropout": (
+        lambda: [Dense(8, activation="relu"), Dropout(0.25), Dense(5, activation="tanh"), Dropout(0.5, (1, None)), Dense(CLASSES)],
+        *("mse", "sgd", "mae", VALUES),
     ),
     "softmax inside, nesterov": (
         lambda: [Dense(5, activation="softmax"), Dense(CLASSES)],

@@ -14,7 +14,7 @@ from fastnn import Input, Model, Sequential, config
 from fastnn.engine import cuda, select
 from fastnn.engine.cuda import CudaEngine
 from fastnn.engine.session import Session
-from fastnn.layers import Dense, Flatten
+from fastnn.layers import Dense, Dropout, Flatten
 from fastnn.lowering.builder import CONTROL, Builder
 from fastnn.memory import AWAY
 from fastnn.program import BATCH, Operand
@@ -33,8 +33,8 @@ def log(cuda_by_reference):
 
 def classifier(device, optimizer="adam", dtype="float32"):
     set_random_seed(1)
-    layers = [Flatten(), Dense(4, activation="relu", dtype=dtype), Dense(3, activation="softmax", dtype=dtype)]
-    model = Sequential([Input((2, 3)), *layers])
+    hidden = [Flatten(), Dense(4, activation="relu", dtype=dtype), Dropout(0.25)]
+    model = Sequential([Input((2, 3)), *hidden, Dense(3, activation="softmax", dtype=dtype)])
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], device=device)
     return model
 
@@ -47,7 +47,7 @@ def everything(model):
     results["train_on_batch"] = [model.train_on_batch(X[:5], Y[:5], sample_weight=np.arange(5.0)) for _ in range(3)]
     results["test_on_batch"] = model.test_on_batch(X[:9], Y[:9])
     results["predict"] = model.predict(X, batch_size=4, verbose=0)
-    results["call"] = np.concatenate([model(X[:7]).numpy(), model(X[7:9]).numpy()])
+    results["call"] = np.concatenate([model(X[:7]).numpy(), model(X[7:9], training=True).numpy()])
     loss, gradients = model.gradients(X[:6], Y[:6])
     results["gradients"] = np.concatenate([[loss], *map(np.ravel, gradients)])
     predictor = model.predictor(2)

@@ -12,6 +12,7 @@ from fastnn.lowering.builder import CONTROL, RATES_OPERAND, Builder
 from fastnn.lowering.heads import row_loss
 from fastnn.memory import Buffer
 from fastnn.program import BATCH, SAMPLES, Operand
+from fastnn.random import Draws
 from fastnn.variables import Variable, place_in_arena
 from tests.fastnn.engine.reference_gpu import gpu
 
@@ -138,3 +139,58 @@ def test_a_shared_segment_that_is_too_small_is_refused(engine):
     program, kernel = linear_regression("train")
     with pytest.raises(ValueError, match="segment 'grads' has 8 bytes, the program needs 64"):
         Session(engine, program, [kernel], 4, shared={"grads": Buffer(8)})
+
+
+def dropping():
+    """A program that drops the same values of ``x`` twice, before and after the loss of ``y`` may stop it."""
+    b = Builder("call", "float64", [])
+    b.emit("next_batch", early=True, control=CONTROL, batch=BATCH)
+    x, y, scale = b.input("x", (20,)), b.input("y", (1,)), b.scalar()
+    b.output("first", operations.dropout(b, x, 0.5, seed=3))
+    (row,) = (row for row in b._rows if row.op == "dropout")
+    b.emit("loss_scale", scale=scale, rows=BATCH, reduction=REDUCTION_MEAN, factor=1.0, ignore_class=NO_CLASS)
+    b.emit("accumulate_loss", value=y.vector, scale=scale, total=b.total("loss"), control=CONTROL, rows=BATCH)
+    again = b.tensor((20,))
+    attributes = dict(zip([name for name, _ in row.instruction.attributes], row.attributes, strict=True))
+    b.emit("dropout", x=x.vector, control=CONTROL, out=again.vector, **attributes)
+    b.output("again", again)
+    return b.finish()
+
+
+def dropped(engine, pieces, bad=None, draws=None, epochs=1, samples=10):
+    """What two rows of dropout make of ones, (epochs * samples, 20) each, and the draws made."""
+    draws = draws or Draws(3)
+    session, found = Session(engine, dropping(), [], 3, draws=[draws]), []
+    x, y = np.ones((samples, 20)), np.zeros((samples, 1))
+    y[[] if bad is None else bad] = np.nan
+    for _ in range(epochs):
+        first, again = np.full((2, samples, 20), np.nan)
+        session.set_inputs(x=x, y=y, first=first, again=again)
+        session.start(samples)
+        for steps in pieces:
+            session.run(steps)
+        while session.step < session.steps:
+            session.run()
+        found.append((first, again))
+    first, again = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    np.testing.assert_array_equal(first, again)
+    return first, draws.made
+
+
+@pytest.mark.parametrize("bad", [None, 0, 4, 9])
+@pytest.mark.parametrize("pieces", [[], [1, 1, 1], [2], [1, 3]])
+def test_every_step_draws_its_own_whether_it_is_stopped_or_runs_in_pieces(engine, pieces, bad):
+    wanted, _ = dropped(engine, [])
+    found, made = dropped(engine, pieces, bad)
+    np.testing.assert_array_equal(found, wanted)
+    assert made == 4
+    assert len(np.unique(wanted, axis=0)) == 10
+
+
+def test_the_next_pass_draws_on(engine):
+    draws = Draws(3)
+    passes = np.concatenate([dropped(engine, [], draws=draws)[0] for _ in range(2)])
+    in_one_session, made = dropped(engine, [], epochs=2)
+    np.testing.assert_array_equal(passes, in_one_session)
+    assert made == draws.made == 8
+    assert len(np.unique(passes, axis=0)) == 20

@@ -247,33 +247,42 @@ words = _reinterpreted(lambda array: types.uint32)
 """A C-contiguous array as a vector; of bytes as a vector of uint32."""
 
 
-@intrinsic
-def load4(typingctx: Any, array: Any, index: Any) -> Any:
-    """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address is a multiple of 16."""
+def _vector_loader(count: int, alignment: int) -> Any:
+    @intrinsic
+    def load(typingctx: Any, array: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            item = context.get_data_type(array.dtype)
+            pointer = _pointer(context, builder, array, args[0], args[1])
+            vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, count).as_pointer()), align=alignment)
+            return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(count)], item)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        item = context.get_data_type(array.dtype)
-        pointer = _pointer(context, builder, array, args[0], args[1])
-        vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, 4).as_pointer()), align=16)
-        return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(4)], item)
+        return types.UniTuple(array.dtype, count)(array, types.uint64), codegen
 
-    return types.UniTuple(array.dtype, 4)(array, types.uint64), codegen
+    return load
 
 
-@intrinsic
-def store4(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
-    """``array[index : index + 4] = values``; the address is a multiple of 16."""
+def _vector_storer(count: int, alignment: int) -> Any:
+    @intrinsic
+    def store(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            vector_type = ir.VectorType(context.get_data_type(array.dtype), count)
+            vector = ir.Constant(vector_type, ir.Undefined)
+            for place, value in enumerate(_unpack(builder, args[2], count)):
+                vector = builder.insert_element(vector, value, I32(place))
+            pointer = _pointer(context, builder, array, args[0], args[1])
+            builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=alignment)
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector_type = ir.VectorType(context.get_data_type(array.dtype), 4)
-        vector = ir.Constant(vector_type, ir.Undefined)
-        for place, value in enumerate(_unpack(builder, args[2], 4)):
-            vector = builder.insert_element(vector, value, I32(place))
-        pointer = _pointer(context, builder, array, args[0], args[1])
-        builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=16)
-        return context.get_dummy_value()
+        return types.void(array, types.uint64, types.UniTuple(array.dtype, count)), codegen
 
-    return types.void(array, types.uint64, types.UniTuple(array.dtype, 4)), codegen
+    return store
+
+
+load2, load4 = _vector_loader(2, 8), _vector_loader(4, 16)
+"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; their address is a multiple of 8 or 16."""
+
+store2, store4 = _vector_storer(2, 8), _vector_storer(4, 16)
+"""``array[index : index + 2] = values``, or ``+ 4``; the address is a multiple of 8 or 16."""
 
 
 @intrinsic

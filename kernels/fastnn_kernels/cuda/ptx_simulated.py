@@ -127,15 +127,25 @@ def words(array: NDArray) -> NDArray:
     return array.reshape(-1)[: array.size // 4 * 4].view(np.uint32)
 
 
-def _aligned(array: NDArray, index: int) -> int:
-    if (array.ctypes.data + int(index) * array.itemsize) % 16:
-        raise RuntimeError(f"the address of element {index} is no multiple of 16")
+def _aligned(array: NDArray, index: int, alignment: int = 16) -> int:
+    if (array.ctypes.data + int(index) * array.itemsize) % alignment:
+        raise RuntimeError(f"the address of element {index} is no multiple of {alignment}")
     return int(index)
+
+
+def load2(array: NDArray, index: int) -> tuple[Any, ...]:
+    first = _aligned(array, index, 8)
+    return tuple(array.reshape(-1)[first : first + 2])
 
 
 def load4(array: NDArray, index: int) -> tuple[Any, ...]:
     first = _aligned(array, index)
     return tuple(array.reshape(-1)[first : first + 4])
+
+
+def store2(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
+    first = _aligned(array, index, 8)
+    array.reshape(-1)[first : first + 2] = values
 
 
 def store4(array: NDArray, index: int, values: tuple[Any, ...]) -> None:

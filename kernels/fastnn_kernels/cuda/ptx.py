@@ -19,6 +19,8 @@ from fastnn_kernels.cuda import THREADS as THREADS
 WARP = 32
 WHOLE_WARP = 0xFFFFFFFF
 
+uint16 = types.uint16
+
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 F32, F64, VOID = ir.FloatType(), ir.DoubleType(), ir.VoidType()
 
@@ -95,6 +97,7 @@ array_float64 = _array_maker(types.float64)
 array_int32 = _array_maker(types.int32)
 array_int64 = _array_maker(types.int64)
 array_uint8 = _array_maker(types.uint8)
+array_uint16 = _array_maker(types.uint16)
 
 
 def _loader(numba_type: Any, ir_type: Any) -> Any:
@@ -247,14 +250,20 @@ words = _reinterpreted(lambda array: types.uint32)
 """A C-contiguous array as a vector; of bytes as a vector of uint32."""
 
 
+def quad_alignment(item_bytes: int) -> int:
+    """What the address of four elements is a multiple of where they are read or written at a time."""
+    return min(16, 4 * item_bytes)
+
+
 @intrinsic
 def load4(typingctx: Any, array: Any, index: Any) -> Any:
-    """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address is a multiple of 16."""
+    """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address: see `quad_alignment`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         item = context.get_data_type(array.dtype)
         pointer = _pointer(context, builder, array, args[0], args[1])
-        vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, 4).as_pointer()), align=16)
+        alignment = quad_alignment(array.dtype.bitwidth // 8)
+        vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, 4).as_pointer()), align=alignment)
         return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(4)], item)
 
     return types.UniTuple(array.dtype, 4)(array, types.uint64), codegen
@@ -262,7 +271,7 @@ def load4(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store4(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
-    """``array[index : index + 4] = values``; the address is a multiple of 16."""
+    """``array[index : index + 4] = values``; for the address see `quad_alignment`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector_type = ir.VectorType(context.get_data_type(array.dtype), 4)
@@ -270,10 +279,34 @@ def store4(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
         for place, value in enumerate(_unpack(builder, args[2], 4)):
             vector = builder.insert_element(vector, value, I32(place))
         pointer = _pointer(context, builder, array, args[0], args[1])
-        builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=16)
+        alignment = quad_alignment(array.dtype.bitwidth // 8)
+        builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=alignment)
         return context.get_dummy_value()
 
     return types.void(array, types.uint64, types.UniTuple(array.dtype, 4)), codegen
+
+
+@intrinsic
+def bits_of(typingctx: Any, x: Any) -> Any:
+    """The bits of a float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], I32)
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
+def widened(typingctx: Any, values: Any) -> Any:
+    """A tuple of floats as it is, or of the float32 numbers that bfloat16's bits stand for."""
+    if isinstance(values.dtype, types.Float):
+        return values(values), lambda context, builder, signature, args: args[0]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        words = [builder.shl(builder.zext(bits, I32), I32(16)) for bits in _unpack(builder, args[0], values.count)]
+        return _pack(builder, [builder.bitcast(word, F32) for word in words], F32)
+
+    return types.UniTuple(types.float32, values.count)(values), codegen
 
 
 @intrinsic

@@ -87,6 +87,7 @@ array_float64 = _array_maker("float64")
 array_int32 = _array_maker("int32")
 array_int64 = _array_maker("int64")
 array_uint8 = _array_maker("uint8")
+array_uint16 = _array_maker("uint16")
 
 
 def load_int(address: int) -> int:
@@ -113,6 +114,7 @@ def unsigned(value: int) -> int:
 
 
 int64 = uint64 = int
+uint16 = np.uint16
 
 
 def address_of(array: NDArray) -> int:
@@ -127,20 +129,33 @@ def words(array: NDArray) -> NDArray:
     return array.reshape(-1)[: array.size // 4 * 4].view(np.uint32)
 
 
-def _aligned(array: NDArray, index: int) -> int:
-    if (array.ctypes.data + int(index) * array.itemsize) % 16:
-        raise RuntimeError(f"the address of element {index} is no multiple of 16")
+def quad_alignment(item_bytes: int) -> int:
+    return min(16, 4 * item_bytes)
+
+
+def _aligned(array: NDArray, index: int, size: int = 16) -> int:
+    if (array.ctypes.data + int(index) * array.itemsize) % size:
+        raise RuntimeError(f"the address of element {index} is no multiple of {size}")
     return int(index)
 
 
 def load4(array: NDArray, index: int) -> tuple[Any, ...]:
-    first = _aligned(array, index)
+    first = _aligned(array, index, quad_alignment(array.itemsize))
     return tuple(array.reshape(-1)[first : first + 4])
 
 
 def store4(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
-    first = _aligned(array, index)
+    first = _aligned(array, index, quad_alignment(array.itemsize))
     array.reshape(-1)[first : first + 4] = values
+
+
+def bits_of(x: Any) -> int:
+    return int(np.float32(x).view(np.uint32))
+
+
+def widened(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    bits = np.array(values)
+    return values if bits.dtype != np.uint16 else tuple((bits.astype(np.uint32) << 16).view(np.float32))
 
 
 def zeros(dtype: Any, count: int) -> tuple[Any, ...]:

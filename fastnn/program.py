@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
+from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS, Instruction, OperandSpec, dtype_name
 
 SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "scratch")
 """Where operands live; what an operand's ``offset`` means in each:
@@ -32,7 +32,7 @@ scratch    a kernel's private working memory      0
 
 def item_bytes(dtype: str, own: str) -> int:
     """Bytes of one element of a contract line's ``dtype`` in a program whose own dtype is ``own``."""
-    return np.dtype(own if dtype == "f" else DTYPES[dtype]).itemsize
+    return np.dtype(dtype_name(dtype, own)).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class Program:
                 if not spec.optional:
                     raise ValueError(f"operand {spec.name!r} is missing")
                 continue
-            if operand.dtype != spec.dtype:
+            if dtype_name(operand.dtype, self.dtype) != dtype_name(spec.dtype, self.dtype):
                 raise ValueError(f"operand {spec.name!r} is {operand.dtype}, the contract says {spec.dtype}")
             if len(operand.shape) != len(spec.shape):
                 raise ValueError(f"operand {spec.name!r} has shape {operand.shape}, the contract says {spec.shape}")
@@ -202,10 +202,10 @@ class Program:
                 expected = letter if isinstance(letter, int) else dims.setdefault(letter, size)
                 if expected != size:
                     raise ValueError(f"operand {spec.name!r}: dimension {letter} is {size}, elsewhere {expected}")
-        if row.op == "matmul":
-            self._verify_matmul(row, dims)
+        if row.op in PRODUCTS:
+            self._verify_product(row, dims)
 
-    def _verify_matmul(self, row: Row, dims: dict[str, Size]) -> None:
+    def _verify_product(self, row: Row, dims: dict[str, Size]) -> None:
         a, b = (dims["A0"], dims["A1"]), (dims["B0"], dims["B1"])
         (m, k), (k_b, n) = (a[::-1] if row.attribute("transpose_a") else a), (b[::-1] if row.attribute("transpose_b") else b)
         if (m, n) != (dims["M"], dims["N"]) or k != k_b:

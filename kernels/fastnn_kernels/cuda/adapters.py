@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn_kernels.cuda.interpreter import PARAMETERS, interpreter_source
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
+from fastnn_kernels.instructions import INSTRUCTIONS, Instruction, OperandSpec, dtype_name
 from fastnn_kernels.units import INTERPRETER, split_unit
 
 SCRATCH_ELEMENTS = 1
@@ -21,7 +21,7 @@ def _array(spec: OperandSpec, dtype: str) -> str:
     shape = [str(size) for size in spec.shape]
     if spec.optional:
         shape[0] = f"({shape[0]} if {spec.name}_address != 0 else 0)"
-    return f"array_{dtype if spec.dtype == 'f' else DTYPES[spec.dtype]}({spec.name}_address, ({', '.join(shape)},))"
+    return f"array_{dtype_name(spec.dtype, dtype)}({spec.name}_address, ({', '.join(shape)},))"
 
 
 def parameters(instruction: Instruction) -> dict[str, str]:

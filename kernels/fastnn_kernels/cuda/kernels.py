@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cuda import activations, batches, losses, metrics, totals, updates
+from fastnn_kernels.cuda import activations, batches, bfloat16, losses, metrics, totals, updates
 from fastnn_kernels.cuda.matmul import gemm
 
 KERNELS: dict[str, Any] = {
@@ -13,6 +13,8 @@ KERNELS: dict[str, Any] = {
     "take_rows": batches.take_rows,
     "put_rows": batches.put_rows,
     "matmul": gemm.matmul,
+    "matmul_bfloat16": gemm.matmul,
+    "to_bfloat16": bfloat16.to_bfloat16,
     "sum_rows": gemm.sum_rows,
     "relu": activations.relu,
     "relu_backward": activations.relu_backward,
@@ -45,8 +47,8 @@ KERNELS: dict[str, Any] = {
     "adam": updates.adam,
 }
 
-KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32}
-"""Kernels for one dtype alone; the interpreter, whose programs are small, has no use for them."""
+KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32, "matmul_bfloat16": gemm.matmul_bfloat16}
+"""Kernels for one dtype alone, large tiles among them; the interpreter, whose programs are small, has no use for them."""
 
 BLOCKS = {"matmul-float32": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128

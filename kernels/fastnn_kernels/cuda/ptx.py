@@ -19,6 +19,8 @@ from fastnn_kernels.cuda import THREADS as THREADS
 WARP = 32
 WHOLE_WARP = 0xFFFFFFFF
 
+uint16 = types.uint16
+
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 F32, F64, VOID = ir.FloatType(), ir.DoubleType(), ir.VoidType()
 
@@ -95,6 +97,7 @@ array_float64 = _array_maker(types.float64)
 array_int32 = _array_maker(types.int32)
 array_int64 = _array_maker(types.int64)
 array_uint8 = _array_maker(types.uint8)
+array_uint16 = _array_maker(types.uint16)
 
 
 def _loader(numba_type: Any, ir_type: Any) -> Any:
@@ -247,9 +250,16 @@ words = _reinterpreted(lambda array: types.uint32)
 """A C-contiguous array as a vector; of bytes as a vector of uint32."""
 
 
-def _vector_loader(count: int, alignment: int) -> Any:
+def quad_alignment(item_bytes: int) -> int:
+    """What the address of four elements is a multiple of where they are read or written at a time."""
+    return min(16, 4 * item_bytes)
+
+
+def _vector_loader(count: int) -> Any:
     @intrinsic
     def load(typingctx: Any, array: Any, index: Any) -> Any:
+        alignment = min(16, count * array.dtype.bitwidth // 8)
+
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             item = context.get_data_type(array.dtype)
             pointer = _pointer(context, builder, array, args[0], args[1])
@@ -261,9 +271,11 @@ def _vector_loader(count: int, alignment: int) -> Any:
     return load
 
 
-def _vector_storer(count: int, alignment: int) -> Any:
+def _vector_storer(count: int) -> Any:
     @intrinsic
     def store(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
+        alignment = min(16, count * array.dtype.bitwidth // 8)
+
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             vector_type = ir.VectorType(context.get_data_type(array.dtype), count)
             vector = ir.Constant(vector_type, ir.Undefined)
@@ -278,11 +290,35 @@ def _vector_storer(count: int, alignment: int) -> Any:
     return store
 
 
-load2, load4 = _vector_loader(2, 8), _vector_loader(4, 16)
-"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; their address is a multiple of 8 or 16."""
+load2, load4 = _vector_loader(2), _vector_loader(4)
+"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; the address is a multiple of their size,
+or of 16: see `quad_alignment`."""
 
-store2, store4 = _vector_storer(2, 8), _vector_storer(4, 16)
-"""``array[index : index + 2] = values``, or ``+ 4``; the address is a multiple of 8 or 16."""
+store2, store4 = _vector_storer(2), _vector_storer(4)
+"""``array[index : index + 2] = values``, or ``+ 4``; for the address see `load4`."""
+
+
+@intrinsic
+def bits_of(typingctx: Any, x: Any) -> Any:
+    """The bits of a float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], I32)
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
+def widened(typingctx: Any, values: Any) -> Any:
+    """A tuple of floats as it is, or of the float32 numbers that bfloat16's bits stand for."""
+    if isinstance(values.dtype, types.Float):
+        return values(values), lambda context, builder, signature, args: args[0]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        words = [builder.shl(builder.zext(bits, I32), I32(16)) for bits in _unpack(builder, args[0], values.count)]
+        return _pack(builder, [builder.bitcast(word, F32) for word in words], F32)
+
+    return types.UniTuple(types.float32, values.count)(values), codegen
 
 
 @intrinsic

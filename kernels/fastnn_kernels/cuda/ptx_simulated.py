@@ -87,6 +87,7 @@ array_float64 = _array_maker("float64")
 array_int32 = _array_maker("int32")
 array_int64 = _array_maker("int64")
 array_uint8 = _array_maker("uint8")
+array_uint16 = _array_maker("uint16")
 
 
 def load_int(address: int) -> int:
@@ -113,6 +114,7 @@ def unsigned(value: int) -> int:
 
 
 int64 = uint64 = int
+uint16 = np.uint16
 
 
 def address_of(array: NDArray) -> int:
@@ -127,30 +129,40 @@ def words(array: NDArray) -> NDArray:
     return array.reshape(-1)[: array.size // 4 * 4].view(np.uint32)
 
 
-def _aligned(array: NDArray, index: int, alignment: int = 16) -> int:
-    if (array.ctypes.data + int(index) * array.itemsize) % alignment:
-        raise RuntimeError(f"the address of element {index} is no multiple of {alignment}")
-    return int(index)
+def quad_alignment(item_bytes: int) -> int:
+    return min(16, 4 * item_bytes)
+
+
+def _vector(array: NDArray, index: int, count: int) -> NDArray:
+    size, first = min(16, count * array.itemsize), int(index)
+    if (array.ctypes.data + first * array.itemsize) % size:
+        raise RuntimeError(f"the address of element {index} is no multiple of {size}")
+    return array.reshape(-1)[first : first + count]
 
 
 def load2(array: NDArray, index: int) -> tuple[Any, ...]:
-    first = _aligned(array, index, 8)
-    return tuple(array.reshape(-1)[first : first + 2])
+    return tuple(_vector(array, index, 2))
 
 
 def load4(array: NDArray, index: int) -> tuple[Any, ...]:
-    first = _aligned(array, index)
-    return tuple(array.reshape(-1)[first : first + 4])
+    return tuple(_vector(array, index, 4))
 
 
 def store2(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
-    first = _aligned(array, index, 8)
-    array.reshape(-1)[first : first + 2] = values
+    _vector(array, index, 2)[:] = values
 
 
 def store4(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
-    first = _aligned(array, index)
-    array.reshape(-1)[first : first + 4] = values
+    _vector(array, index, 4)[:] = values
+
+
+def bits_of(x: Any) -> int:
+    return int(np.float32(x).view(np.uint32))
+
+
+def widened(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    bits = np.array(values)
+    return values if bits.dtype != np.uint16 else tuple((bits.astype(np.uint32) << 16).view(np.float32))
 
 
 def zeros(dtype: Any, count: int) -> tuple[Any, ...]:
@@ -166,8 +178,8 @@ def architecture() -> int:
 
 
 def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int) -> None:
-    store, load, count = _aligned(target, target_index), _aligned(source, source_index), 16 // source.itemsize
-    target.reshape(-1)[store : store + count] = source.reshape(-1)[load : load + count]
+    count = 16 // source.itemsize
+    _vector(target, target_index, count)[:] = _vector(source, source_index, count)
 
 
 def copies_commit() -> None:

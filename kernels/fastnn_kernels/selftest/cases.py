@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,25 @@ def _products() -> list[Case]:
         _product("special values, relu without a slope", 40, 33, 34, "", special=True, activation=1),
         _product("special values, sigmoid", 40, 33, 34, "", special=True, activation=2),
     ]
+
+
+def _bfloat16() -> list[Case]:
+    """`_products` of bfloat16; and those that tensor cores read 16 bytes at a time, or cannot."""
+    cases = [replace(case, op="matmul_bfloat16") for case in _products()]
+    for path, shape in (("rows of whole quads", (72, 48, 136)), ("odd rows", (67, 45, 131))):
+        for ta, tb in itertools.product((0, 1), (0, 1)):
+            cases.append(replace(_product(f"{path} {ta}{tb}", *shape, "", transpose_a=ta, transpose_b=tb), op="matmul_bfloat16"))
+    return [
+        *cases,
+        _case("to_bfloat16", "one element", N=1),
+        _case("to_bfloat16", "several blocks and a tail", N=9001),
+        _case("to_bfloat16", "special values", N=67, special=("x", SPECIAL)),
+        _case("to_bfloat16", "ties and limits", N=100, special=("x", _HALFWAY)),
+    ]
+
+
+_HALFWAY = (1 + 2**-8, -1 - 2**-8, 1 + 3 * 2**-8, 3.3895e38, 3.3961e38, -3.3962e38, 1.1754943e-38, -1.1754942e-38, 1.175494e-38)
+"""Between two bfloat16 numbers; about the largest one and what rounds to infinity; about the smallest normal one."""
 
 
 def _activations() -> list[Case]:
@@ -198,4 +218,4 @@ def _sums() -> list[Case]:
     return cases
 
 
-CASES = [*_batches(), *_products(), *_sums(), *_activations(), *_losses(), *_updates()]
+CASES = [*_batches(), *_products(), *_bfloat16(), *_sums(), *_activations(), *_losses(), *_updates()]

@@ -7,7 +7,7 @@ import os
 from math import prod
 
 import pytest
-from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS
 from fastnn_kernels.selftest.case import Case, check
 from fastnn_kernels.selftest.cases import CASES
 
@@ -24,13 +24,13 @@ def chosen() -> list[tuple[Case, str]]:
     pairs = [(case, dtype) for case in CASES for dtype in DTYPES]
     if not SIMULATED:
         return pairs
-    others = [case for case in CASES if case.op != "matmul"]
+    others = [case for case in CASES if case.op not in PRODUCTS]
     return [(case, DTYPES[number % 2]) for number, case in enumerate(others)] + [pair for pair in pairs if is_short_product(*pair)]
 
 
 def is_short_product(case: Case, dtype: str) -> bool:
     return (
-        case.op == "matmul" and prod(case.sizes[letter] for letter in "MN") * case.reduction_length() <= SIMULATED_PRODUCTS[dtype]
+        case.op in PRODUCTS and prod(case.sizes[letter] for letter in "MN") * case.reduction_length() <= SIMULATED_PRODUCTS[dtype]
     )
 
 

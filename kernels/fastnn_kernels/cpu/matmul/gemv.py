@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn_kernels.cpu.floats import multiply_add
+from fastnn_kernels.cpu.floats import multiply_add, widened
 from fastnn_kernels.cpu.matmul.blocking import AVX512, KC, PLAIN, Tile
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, plain_tile, vector_tile_of
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer, tile_columns
@@ -49,18 +49,17 @@ def dots(typingctx: Any, terms: Any, a: Any, a_at: Any, b: Any, b_at: Any, sums:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         terms, a, a_at, b, b_at, sums, sums_at = args
-        array_type = signature.args[1]
-        v = Vectors(builder, context.get_value_type(array_type.dtype), TILE.vector_bytes)
+        v = Vectors(builder, context.get_value_type(signature.args[5].dtype), TILE.vector_bytes)
         a_start, a_step = cgutils.unpack_tuple(builder, a_at)
         b_start, b_row = cgutils.unpack_tuple(builder, b_at)
-        places = (a, a_start), (b, b_start), (sums, sums_at)
-        first, row, target = (element_pointer(context, builder, array_type, *place) for place in places)
+        places = (signature.args[1], a, a_start), (signature.args[3], b, b_start), (signature.args[5], sums, sums_at)
+        first, row, target = (element_pointer(context, builder, *place) for place in places)
         total = cgutils.alloca_once_value(builder, v.zero)
         with cgutils.for_range_slice(builder, I64(0), terms, I64(v.lanes), inc=True) as (p, _):
             here = builder.gep(row, [p])
             columns = v.transpose([v.load(builder.gep(here, [builder.mul(b_row, I64(lane))])) for lane in range(v.lanes)])
             for i, column in enumerate(columns):
-                factor = builder.load(builder.gep(first, [builder.mul(a_step, builder.add(p, I64(i)))]))
+                factor = v.load_one(builder.gep(first, [builder.mul(a_step, builder.add(p, I64(i)))]))
                 builder.store(v.multiply_add(v.spread(factor), column, builder.load(total)), total)
         v.store(builder.load(total), target)
         return context.get_dummy_value()
@@ -82,7 +81,7 @@ def one_row_of_dots(a, a_step, b, b_row, terms, out, part, bias, flags, slope, s
             for c in range(lanes):
                 total = sums[sums_at + c]
                 for q in range(p + whole, stop):
-                    total = multiply_add(a[q * a_step], b[(j + c) * b_row + q], total)
+                    total = multiply_add(widened(a[q * a_step]), widened(b[(j + c) * b_row + q]), total)
                 if now & ADD:
                     total = out[j + c] + total
                 if now & BIAS:

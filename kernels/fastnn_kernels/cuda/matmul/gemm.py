@@ -84,6 +84,16 @@ def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negat
 
 
 @kernel
+def matmul_bfloat16(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
+    """`matmul_float32` of bfloat16 numbers."""
+    shared, slope = ptx.shared_array(np.float32, SHARED_ELEMENTS), np.float32(negative_slope)
+    if is_large(out):
+        large_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    else:
+        small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+
+
+@kernel
 def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
     """`matmul` of float32: large tiles on tensor cores, where there are any."""
     shared, slope = ptx.shared_array(np.float32, SHARED_ELEMENTS), np.float32(negative_slope)

@@ -110,16 +110,18 @@ def multiplier_of(ring: Ring, a_by_terms: int, b_by_terms: int) -> Any:
 
     @kernel
     def multiply(sums, slabs, barriers, terms, stage, parity, group, lane):
-        last = stage
-        for term in range(0, terms, LINE):
+        last, term = stage, 0
+        while True:  # at least once: a sum that is set beside the loop would make the assembler wait for each product
             hopper.barrier_wait(barriers + 8 * stage, parity)
             slab = slabs + stage * stage_bytes
             a, b = DESCRIPTOR | (slab + group * PANEL_BYTES) >> 4, DESCRIPTOR | (slab + LOAD_BYTES) >> 4
             sums = hopper.multiply_slab(sums, a, b, a_by_terms, b_by_terms)
             hopper.barrier_arrive(barriers + 8 * (stages + last), lane, cluster if term > 0 else 0)
-            last, stage = stage, stage + 1
+            last, stage, term = stage, stage + 1, term + LINE
             if stage == stages:
                 stage, parity = 0, parity ^ 1
+            if term >= terms:
+                break
         sums = hopper.products_done(sums)
         hopper.barrier_arrive(barriers + 8 * (stages + last), lane, cluster)
         return sums, stage, parity

@@ -56,6 +56,16 @@ def shared_memory(typingctx: Any) -> Any:
 
 
 @intrinsic
+def counted(typingctx: Any, value: Any) -> Any:
+    """An integer of which LLVM knows nothing: it unrolls no loop that counts by it, for which a producer has no registers."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _inline(builder, I64, "mov.b64 $0, $1;", "=l,l", args)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def cluster_rank(typingctx: Any) -> Any:
     """The block's number in its cluster."""
 

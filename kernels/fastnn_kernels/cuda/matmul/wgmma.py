@@ -87,14 +87,16 @@ def producer_of(ring: Ring) -> Any:
         stage, parity = 0, 1
         for number in numbers(out, worker, workers):
             first_i, first_j = place(out, number, rank)
-            for term in range(0, terms, LINE):
+            term = 0
+            while term < terms:
                 target, full = slabs + stage * stage_bytes, barriers + 8 * stage
                 hopper.barrier_wait(full + 8 * stages, parity)
                 hopper.barrier_expect(full, stage_bytes)
                 load_a(target, a_map, a_by_terms, first_i, term, full)
-                for load in range(rank, loads, cluster):
+                for turn in range(loads // cluster):
+                    load = turn * cluster + rank
                     load_b(target + (1 + load) * LOAD_BYTES, b_map, b_by_terms, first_j + load * ITEMS, term, full)
-                stage += 1
+                term, stage = hopper.counted(term + LINE), stage + 1
                 if stage == stages:
                     stage, parity = 0, parity ^ 1
 

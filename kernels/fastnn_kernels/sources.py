@@ -73,7 +73,7 @@ class SourceGraph:
         if unit != INTERPRETER:
             op, dtype = split_unit(unit)
             text = self.target.adapter_source(INSTRUCTIONS[op], dtype)
-            roots = self._meant(self.target.names, ast.parse(text)) | self.roots.get(op, self.roots[""])
+            roots = self._meant(self.target.names, ast.parse(text)) | self.roots.get(unit, self.roots.get(op, self.roots[""]))
         compiler = self.sources.get(f"{self.target.folder}/compiler.py", "")
         return [compiler, text, *sorted(self._reach(roots | {self.target.options}))]
 

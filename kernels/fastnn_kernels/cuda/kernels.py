@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda import activations, batches, bfloat16, losses, metrics, totals, updates
-from fastnn_kernels.cuda.matmul import gemm
+from fastnn_kernels.cuda.matmul import gemm, wgmma
 
 KERNELS: dict[str, Any] = {
     "shuffle": batches.shuffle,
@@ -47,8 +47,12 @@ KERNELS: dict[str, Any] = {
     "adam": updates.adam,
 }
 
-KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32, "matmul_bfloat16": gemm.matmul_bfloat16}
-"""Kernels for one dtype alone, large tiles among them; the interpreter, whose programs are small, has no use for them."""
+KERNELS_OF_UNITS: dict[str, Any] = {
+    "matmul-float32": gemm.matmul_float32,
+    "matmul_bfloat16": gemm.matmul_bfloat16,
+    "matmul_bfloat16-wgmma": wgmma.matmul_bfloat16,
+}
+"""Kernels for one dtype alone, large tiles among them; the interpreter, whose programs are small, has no use for them. See `variants`."""
 
 BLOCKS = {"matmul-float32": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128

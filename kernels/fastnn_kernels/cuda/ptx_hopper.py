@@ -115,7 +115,7 @@ def barrier_wait(typingctx: Any, barrier: Any, parity: Any) -> Any:
     """Until the barrier's phase of this parity has ended; a new barrier is in phase 0, and that of parity 1 counts as over."""
     text = (
         "{ .reg .pred done; again_${:uid}: "
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [$0], $1; "
+        "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 done, [$0], $1; "
         "@!done bra again_${:uid}; }"
     )
     return types.void(barrier, parity), _doing(text, "rr")

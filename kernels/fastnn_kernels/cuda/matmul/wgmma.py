@@ -1,7 +1,7 @@
 """Products of bfloat16 on Hopper's warpgroups: one loads, two multiply, and blocks stay for many tiles. See `ring`.
 
-A stage of the ring has two barriers: *full*, when all bytes of its slab have come, and *empty*, when the warpgroups of all blocks of
-the cluster that read what was loaded there are done with it; both change phase once a round of the ring.
+A stage of the ring has two barriers: *full*, when all bytes of its slab have come, and *empty*, when the warps that multiply, in
+all blocks of the cluster, are done with it; both change phase once a round of the ring.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def multiplier_of(ring: Ring, a_by_terms: int, b_by_terms: int) -> Any:
     stages, stage_bytes, cluster = ring.stages, ring.stage_bytes, ring.cluster
 
     @kernel
-    def multiply(sums, slabs, barriers, terms, stage, parity, group, lane):
-        last, term = stage, 0
+    def multiply(sums, slabs, barriers, terms, stage, parity, group):
+        last, term, lane = stage, 0, ptx.thread() % ptx.WARP
         while True:  # at least once: a sum that is set beside the loop would make the assembler wait for each product
             hopper.barrier_wait(barriers + 8 * stage, parity)
             slab = slabs + stage * stage_bytes
@@ -194,20 +194,20 @@ def consumer_of(ring: Ring) -> Any:
         slabs, barriers, out, terms, a_by_terms, b_by_terms, bias, activation, slope, accumulate, group, rank, worker, workers
     ):
         me = ptx.thread() % WARPGROUP
-        row, column = group * (ITEMS // 2) + me // 32 * 16 + me % 32 // 4, me % 4 * 2
+        row, column = group * (ITEMS // 2) + me // ptx.WARP * 16 + me % ptx.WARP // 4, me % 4 * 2
         stage, parity = 0, 0
         for number in numbers(out, worker, workers):
             first_i, first_j = place(out, number, rank)
             sums = ptx.zeros(np.float32, sums_of_thread)
             if a_by_terms:
                 if b_by_terms:
-                    sums, stage, parity = multiply_11(sums, slabs, barriers, terms, stage, parity, group, me)
+                    sums, stage, parity = multiply_11(sums, slabs, barriers, terms, stage, parity, group)
                 else:
-                    sums, stage, parity = multiply_10(sums, slabs, barriers, terms, stage, parity, group, me)
+                    sums, stage, parity = multiply_10(sums, slabs, barriers, terms, stage, parity, group)
             elif b_by_terms:
-                sums, stage, parity = multiply_01(sums, slabs, barriers, terms, stage, parity, group, me)
+                sums, stage, parity = multiply_01(sums, slabs, barriers, terms, stage, parity, group)
             else:
-                sums, stage, parity = multiply_00(sums, slabs, barriers, terms, stage, parity, group, me)
+                sums, stage, parity = multiply_00(sums, slabs, barriers, terms, stage, parity, group)
             finish(sums, out, bias, first_i + row, first_j + column, activation, slope, accumulate)
 
     return consume
@@ -215,8 +215,8 @@ def consumer_of(ring: Ring) -> Any:
 
 def product_of(ring: Ring) -> Any:
     """The kernel for a ring. a and b are read through their maps, whose boxes are 128 items by 64 terms, or 64 terms by 64 items."""
-    produce, consume, stages, cluster = producer_of(ring), consumer_of(ring), ring.stages, ring.cluster
-    slabs_bytes = ring.stages * ring.stage_bytes
+    produce, consume, stages = producer_of(ring), consumer_of(ring), ring.stages
+    slabs_bytes, consumers = ring.stages * ring.stage_bytes, ring.cluster * 2 * WARPGROUP // ptx.WARP
 
     @kernel
     def matmul_bfloat16(
@@ -241,7 +241,7 @@ def product_of(ring: Ring) -> Any:
         if me == 0:
             for stage in range(stages):
                 hopper.barrier_init(barriers + 8 * stage, 1)
-                hopper.barrier_init(barriers + 8 * (stages + stage), 2 * cluster)
+                hopper.barrier_init(barriers + 8 * (stages + stage), consumers)
             hopper.barriers_ready()
         hopper.cluster_sync()
         if me < WARPGROUP:

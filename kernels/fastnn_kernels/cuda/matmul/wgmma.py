@@ -132,13 +132,17 @@ def multiplier_of(ring: Ring, a_by_terms: int, b_by_terms: int) -> Any:
 
 
 @kernel
-def put_pair(out, bias, i, j, first, second, slope, accumulate):
+def plus_bias(value, bias, j):
+    """``value + bias[j]``, where there is such an element."""
+    return value + bias[ptx.unsigned(j)] if j < bias.size else value
+
+
+@kernel
+def put_pair(out, i, j, first, second, slope, accumulate):
     """Two neighbouring elements of out, of which there is an even number in a row; relu where slope is not 1."""
     m, n = out.shape
     if i < m and j < n:
         x, at = flat(out), ptx.unsigned(i * n + j)
-        if bias.size != 0:
-            first, second = first + bias[ptx.unsigned(j)], second + bias[ptx.unsigned(j + 1)]
         if accumulate:
             old = ptx.load2(x, at)
             first, second = first + old[0], second + old[1]
@@ -165,16 +169,20 @@ def activate_pair(out, i, j, activation, slope):
 def finisher_of(ring: Ring) -> Any:
     """``finish(...)`` for a ring: from a thread's sums to out, in pairs; relu on the way, other activations in a second pass."""
     columns = ring.columns
-    lines = ["def put(sums, out, bias, i, j, slope, accumulate):"]
+    biased = ", ".join(f"plus_bias(sums[{number}], bias, j + {number // 4 * 8 + number % 2})" for number in range(columns // 2))
+    add_bias = defined(f"def add_bias(sums, bias, j):\n    return ({biased})", plus_bias=plus_bias)
+    lines = ["def put(sums, out, i, j, slope, accumulate):"]
     for n in range(columns // 8):
         for h in (0, 1):
             pair = f"sums[{4 * n + 2 * h}], sums[{4 * n + 2 * h + 1}]"
-            lines.append(f"    put_pair(out, bias, i + {8 * h}, j + {8 * n}, {pair}, slope, accumulate)")
+            lines.append(f"    put_pair(out, i + {8 * h}, j + {8 * n}, {pair}, slope, accumulate)")
     put = defined("\n".join(lines), put_pair=put_pair)
 
     @kernel
     def finish(sums, out, bias, i, j, activation, slope, accumulate):
-        put(sums, out, bias, i, j, slope if activation == ACTIVATION_RELU else np.float32(1), accumulate)
+        if bias.size != 0:
+            sums = add_bias(sums, bias, j)
+        put(sums, out, i, j, slope if activation == ACTIVATION_RELU else np.float32(1), accumulate)
         if activation != ACTIVATION_RELU and activation != ACTIVATION_LINEAR:
             for n in range(0, columns, 8):
                 activate_pair(out, i, j + n, activation, slope)
@@ -193,11 +201,8 @@ def consumer_of(ring: Ring) -> Any:
     def consume(
         slabs, barriers, out, terms, a_by_terms, b_by_terms, bias, activation, slope, accumulate, group, rank, worker, workers
     ):
-        me = ptx.thread() % WARPGROUP
-        row, column = group * (ITEMS // 2) + me // ptx.WARP * 16 + me % ptx.WARP // 4, me % 4 * 2
         stage, parity = 0, 0
         for number in numbers(out, worker, workers):
-            first_i, first_j = place(out, number, rank)
             sums = ptx.zeros(np.float32, sums_of_thread)
             if a_by_terms:
                 if b_by_terms:
@@ -208,7 +213,10 @@ def consumer_of(ring: Ring) -> Any:
                 sums, stage, parity = multiply_01(sums, slabs, barriers, terms, stage, parity, group)
             else:
                 sums, stage, parity = multiply_00(sums, slabs, barriers, terms, stage, parity, group)
-            finish(sums, out, bias, first_i + row, first_j + column, activation, slope, accumulate)
+            first_i, first_j = place(out, number, rank)
+            warp, lane = ptx.thread() % WARPGROUP // ptx.WARP, ptx.thread() % ptx.WARP
+            i, j = first_i + group * (ITEMS // 2) + warp * 16 + lane // 4, first_j + lane % 4 * 2
+            finish(sums, out, bias, i, j, activation, slope, accumulate)
 
     return consume
 

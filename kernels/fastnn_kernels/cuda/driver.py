@@ -110,14 +110,10 @@ def _prepared(entry: Entry, blocks: int, arguments: Sequence[float]) -> tuple[An
     """What cuda.core launches: configuration, kernel and arguments, each of the Python type by which it knows the kernel's."""
     kinds = zip(entry.parameters.items(), arguments, strict=True)
     values = {name: float(value) if kind == "float64" else int(value) for (name, kind), value in kinds}
-    kernel, shape, values_and_maps = prepared(entry.kernel, entry.variants, blocks, values, _multiprocessors())
+    multiprocessors = int(use().properties.multiprocessor_count)
+    kernel, shape, values_and_maps = prepared(entry.kernel, entry.variants, blocks, values, multiprocessors)
     taken = [_descriptor(value) if isinstance(value, TensorMap) else value for value in values_and_maps]
     return _configuration(shape), kernel, *taken
-
-
-@cache
-def _multiprocessors() -> int:
-    return int(use().properties.multiprocessor_count)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Units: what is compiled and kept as one file: an instruction for one dtype, or the ``interpreter``.
 
-``relu-float32``; ``take_rows``, which has no operand of the program's dtype; ``matmul_bfloat16-wgmma``, a kernel of its own for some
-devices and shapes.
+``relu-float32``; ``take_rows``, which has no operand of the program's dtype; ``matmul_bfloat16-wgmma``, a variant for some devices
+and shapes.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ KERNELS_OF_UNITS: dict[str, Any] = {
     "matmul_bfloat16": gemm.matmul_bfloat16,
     "matmul_bfloat16-wgmma": wgmma.matmul_bfloat16,
 }
-"""Kernels for one dtype alone, large tiles among them; the interpreter, whose programs are small, has no use for them. See `variants`."""
+"""Kernels for one dtype alone, large tiles among them, and variants; the interpreter, whose programs are small, needs none."""
 
 BLOCKS = {"matmul-float32": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128

@@ -1,4 +1,4 @@
-"""Objects: units as cubins, variants as PTX, kept as files of our own for each architecture; compiled where one is missing, loaded by
+"""Objects: units as cubins, variants as PTX, in files of our own for each architecture; compiled where one is missing, loaded by
 cuda.core.
 """
 

@@ -291,8 +291,8 @@ def _vector_storer(count: int) -> Any:
 
 
 load2, load4 = _vector_loader(2), _vector_loader(4)
-"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; the address is a multiple of their size,
-or of 16: see `quad_alignment`."""
+"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; their address is a multiple of their
+size, or of 16: see `quad_alignment`."""
 
 store2, store4 = _vector_storer(2), _vector_storer(4)
 """``array[index : index + 2] = values``, or ``+ 4``; for the address see `load4`."""

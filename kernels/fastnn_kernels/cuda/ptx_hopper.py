@@ -124,9 +124,7 @@ def barrier_wait(typingctx: Any, barrier: Any, parity: Any) -> Any:
 @intrinsic
 def load_box(typingctx: Any, target: Any, tensor_map: Any, row: Any, column: Any, barrier: Any) -> Any:
     """A map's box at ``row`` and ``column``, zeros beyond the matrix, to ``target``, of which the barrier hears."""
-    text = (
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$3, $2}], [$4];"
-    )
+    text = "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$3, $2}], [$4];"
     return types.void(target, tensor_map, row, column, barrier), _doing(text, "rlrrr")
 
 
@@ -173,9 +171,9 @@ def _changing(builder: Any, sums: list[Any], text: str, others: list[Any]) -> An
 def multiply_slab(typingctx: Any, sums: Any, a: Any, b: Any, a_by_terms: Any, b_by_terms: Any) -> Any:
     """``sums + a @ b`` of a warpgroup: 64 rows of a by 64 terms, by as many columns of b as make 2 ``len(sums)``; bfloat16.
 
-    a and b are descriptors of shared memory, swizzled: an item's terms are a line of it, or, where ``by_terms``, a term's items. With w
-    the warp, g = lane // 4 and t = lane % 4 a thread has ``sums[16 w + g + 8 h, 8 n + 2 t + j]`` as number 4 n + 2 h + j. They are
-    right after `products_done`; the products that were begun before these are done here.
+    a and b are descriptors of shared memory, swizzled: an item's terms are a line of it, or, where ``by_terms``, a term's items.
+    With w the warp, g = lane // 4 and t = lane % 4 a thread has ``sums[16 w + g + 8 h, 8 n + 2 t + j]`` as number 4 n + 2 h + j.
+    They are right after `products_done`; the products that were begun before these are done here.
     """
     if not (isinstance(a_by_terms, types.IntegerLiteral) and isinstance(b_by_terms, types.IntegerLiteral)):
         return None

@@ -1,8 +1,8 @@
 """The simulator: a GPU's blocks and memory in plain Python, for tests without a GPU. Slow; as exact as the kernels are.
 
-The threads of a cluster of blocks take turns: one runs until it waits for others, then the next. So a run is the same every time, a
-thread that misses a barrier is an error, and a barrier that a kernel forgot shows: the order of the turns is reversed at every barrier.
-What the hardware does beside the threads comes as late as it can.
+The threads of a cluster of blocks take turns: one runs until it waits for others, then the next. So a run is the same every time,
+a thread that misses a barrier is an error, and a barrier that a kernel forgot shows: the order of the turns is reversed at every
+barrier. What the hardware does beside the threads comes as late as it can.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class Block:
         self.turns.meet((self.rank, members, place), len(members))
 
 
-def _run_cluster(function: Callable[..., Any], first: int, blocks: int, threads: int, cluster: int, size: int, arguments: Any) -> None:
+def _run_cluster(
+    function: Callable[..., Any], first: int, blocks: int, threads: int, cluster: int, size: int, arguments: Any
+) -> None:
     """Blocks ``first`` to ``first + cluster - 1`` of a launch."""
     together: list[Block] = []
     turns = Turns(cluster * threads)

@@ -1,7 +1,7 @@
 """VARIANTS: other kernels for an instruction, launched in a way of their own where the device and the arguments suit them.
 
-A variant's entry has the parameters of its instruction's, then a tensor map for each of ``maps``. Which kernel runs follows from the
-arguments alone, so whoever launches, repeats or rebinds an instruction knows nothing of it.
+A variant's entry has the parameters of its instruction's, then a tensor map for each of ``maps``. Which kernel runs follows from
+the arguments alone, so whoever launches, repeats or rebinds an instruction knows nothing of it.
 """
 
 from __future__ import annotations

@@ -71,6 +71,13 @@ def _bfloat16() -> list[Case]:
     for path, shape in (("rows of whole quads", (72, 48, 136)), ("odd rows", (67, 45, 131))):
         for ta, tb in itertools.product((0, 1), (0, 1)):
             cases.append(replace(_product(f"{path} {ta}{tb}", *shape, "", transpose_a=ta, transpose_b=tb), op="matmul_bfloat16"))
+    large = (1096, 328, 2104)  # 9 x 9 tiles of warpgroups, with edges everywhere
+    cases += [
+        replace(_product("warpgroups 00", *large, ""), op="matmul_bfloat16"),
+        replace(_product("warpgroups 01, accumulate", *large, transpose_b=1, accumulate=1), op="matmul_bfloat16"),
+        replace(_product("warpgroups 10, tanh", *large, "", transpose_a=1, activation=3), op="matmul_bfloat16"),
+        replace(_product("warpgroups 11, relu", *large, "", transpose_a=1, transpose_b=1, activation=1), op="matmul_bfloat16"),
+    ]
     return [
         *cases,
         _case("to_bfloat16", "one element", N=1),

@@ -25,7 +25,7 @@ def values(m: int = 4096, k: int = 4096, n: int = 4096, ta: int = 0, tb: int = 0
         **dict(zip(("B0", "B1"), (n, k) if tb else (k, n), strict=True)),
         **{"M": m, "N": n, "transpose_a": ta, "transpose_b": tb},
     }
-    return {name: 0 for name in names} | known | others
+    return dict.fromkeys(names, 0) | known | others
 
 
 def test_large_aligned_products_are_the_variants() -> None:
@@ -36,7 +36,9 @@ def test_large_aligned_products_are_the_variants() -> None:
     assert arguments[:-2] == list(values(ta=1, tb=1).values())
 
 
-@pytest.mark.parametrize(("blocks", "m", "wanted"), [(1, 4096, 2), (3, 4096, 4), (528, 4096, 132), (528, 1024, 128), (528, 900, 128)])
+@pytest.mark.parametrize(
+    ("blocks", "m", "wanted"), [(1, 4096, 2), (3, 4096, 4), (528, 4096, 132), (528, 1024, 128), (528, 900, 128)]
+)
 def test_no_more_clusters_than_blocks_tiles_and_multiprocessors(blocks: int, m: int, wanted: int) -> None:
     assert VARIANT.shape(blocks, 133, values(m=m)).blocks == wanted
 

@@ -104,9 +104,7 @@ def test_every_tile_is_computed_once(m: int, n: int, cluster: int) -> None:
 
     ring, out = Ring(cluster=cluster), np.empty((m, n), np.float32)
     numbers, place = tiles_of(ring)
-    found = [
-        place(out, number, block % cluster) for block in range(4 * cluster) for number in numbers(out, block, 4 * cluster)
-    ]
+    found = [place(out, number, block % cluster) for block in range(4 * cluster) for number in numbers(out, block, 4 * cluster)]
     across, down = range(0, n, 256), range(0, -(-m // (128 * cluster)) * 128 * cluster, 128)
     assert sorted(found) == [(i, j) for i in down for j in across]
     assert len(found) == cluster * ring.clusters(m, n)

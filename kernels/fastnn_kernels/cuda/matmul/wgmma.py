@@ -33,8 +33,8 @@ PANEL_BYTES = LINE * 2 * LINE
 """64 items of a slab, either way."""
 
 DESCRIPTOR = 1 << 62 | LINES_BYTES // 16 << 32 | PANEL_BYTES // 16 << 16
-"""Of a slab for `hopper.multiply_slab`, without its address: a swizzle of 128 bytes; from eight items (by items) or terms (by terms)
-to the next, and by terms from 64 items to the next. CUTLASS, mma_sm90_desc.hpp."""
+"""Of a slab for `hopper.multiply_slab`, without its address: a swizzle of 128 bytes; from eight items, or by terms eight terms, to
+the next, and by terms from 64 items to the next. CUTLASS, mma_sm90_desc.hpp."""
 
 
 def tiles_of(ring: Ring) -> tuple[Any, Any]:
@@ -198,10 +198,8 @@ def consumer_of(ring: Ring) -> Any:
     sums_of_thread, finish = ring.columns // 2, finisher_of(ring)
 
     @kernel
-    def consume(
-        slabs, barriers, out, terms, a_by_terms, b_by_terms, bias, activation, slope, accumulate, group, rank, worker, workers
-    ):
-        stage, parity = 0, 0
+    def consume(slabs, barriers, out, terms, a_by_terms, b_by_terms, bias, activation, slope, accumulate, rank, worker, workers):
+        group, stage, parity = ptx.thread() // WARPGROUP - 1, 0, 0
         for number in numbers(out, worker, workers):
             sums = ptx.zeros(np.float32, sums_of_thread)
             if a_by_terms:
@@ -222,55 +220,43 @@ def consumer_of(ring: Ring) -> Any:
 
 
 def product_of(ring: Ring) -> Any:
-    """The kernel for a ring. a and b are read through their maps, whose boxes are 128 items by 64 terms, or 64 terms by 64 items."""
+    """The kernel for a ring. Boxes of the maps of a and b are 128 items by 64 terms, or 64 terms by 64 items: see `variants`."""
     produce, consume, stages = producer_of(ring), consumer_of(ring), ring.stages
     slabs_bytes, consumers = ring.stages * ring.stage_bytes, ring.cluster * 2 * WARPGROUP // ptx.WARP
 
     @kernel
-    def matmul_bfloat16(
-        a,
-        b,
-        bias,
-        scratch,
-        out,
-        transpose_a,
-        transpose_b,
-        activation,
-        negative_slope,
-        accumulate,
-        a_map,
-        b_map,
-        worker,
-        workers,
-    ):
-        slabs = (hopper.shared_memory() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        barriers, rank, me = slabs + slabs_bytes, hopper.cluster_rank(), ptx.thread()
-        terms = a.shape[0] if transpose_a else a.shape[1]
-        if me == 0:
+    def start(barriers):
+        """The first thread makes the barriers, for all blocks of the cluster to see."""
+        if ptx.thread() == 0:
             for stage in range(stages):
                 hopper.barrier_init(barriers + 8 * stage, 1)
                 hopper.barrier_init(barriers + 8 * (stages + stage), consumers)
             hopper.barriers_ready()
         hopper.cluster_sync()
+
+    @kernel
+    def matmul_bfloat16(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, a_map, b_map, worker, workers):
+        slabs = (hopper.shared_memory() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        barriers, rank, me = slabs + slabs_bytes, hopper.cluster_rank(), ptx.thread()
+        terms, a_by_terms, b_by_terms = a.shape[0] if ta else a.shape[1], ta, not tb
+        start(barriers)
         if me < WARPGROUP:
             hopper.fewer_registers(PRODUCER_REGISTERS)
             if me == 0:
-                produce(slabs, barriers, out, terms, a_map, b_map, transpose_a, not transpose_b, rank, worker, workers)
+                produce(slabs, barriers, out, terms, a_map, b_map, a_by_terms, b_by_terms, rank, worker, workers)
         else:
             hopper.more_registers(CONSUMER_REGISTERS)
-            slope, group = np.float32(negative_slope), me // WARPGROUP - 1
             consume(
                 slabs,
                 barriers,
                 out,
                 terms,
-                transpose_a,
-                not transpose_b,
+                a_by_terms,
+                b_by_terms,
                 bias,
                 activation,
-                slope,
+                np.float32(slope),
                 accumulate,
-                group,
                 rank,
                 worker,
                 workers,

@@ -115,39 +115,39 @@ class Block:
     shared: dict[tuple[Any, ...], NDArray] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
     barriers: dict[int, Any] = field(default_factory=dict)
-    products: dict[int, Any] = field(default_factory=dict)
+    products: dict[range, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = [None] * self.threads
 
-    def wait(self, members: range, place: str = "") -> None:
+    def wait(self, members: range) -> None:
         """Until all ``members`` are here."""
-        self.turns.meet((self.rank, members, place), len(members))
-
-
-def _run_cluster(
-    function: Callable[..., Any], first: int, blocks: int, threads: int, cluster: int, size: int, arguments: Any
-) -> None:
-    """Blocks ``first`` to ``first + cluster - 1`` of a launch."""
-    together: list[Block] = []
-    turns = Turns(cluster * threads)
-    for rank in range(cluster):
-        together.append(Block(turns, together, rank, first + rank, blocks, threads, np.full(size, 0xFF, np.uint8)))
-
-    def thread(block: Block, number: int) -> Callable[[], None]:
-        def run() -> None:
-            local.block, local.thread = block, number
-            function(*arguments)
-            block.wait(range(threads), "end")
-
-        return run
-
-    turns.run([thread(block, number) for block in together for number in range(threads)])
+        self.turns.meet((self.rank, members), len(members))
 
 
 def run_blocks(
     function: Callable[..., Any], blocks: int, threads: int, arguments: tuple[Any, ...], *, cluster: int = 1, shared_bytes: int = 0
 ) -> None:
     """Run ``function(*arguments)`` on ``blocks`` blocks, one cluster of them after another."""
-    for first in range(0, blocks, cluster):
-        _run_cluster(function, first, blocks, threads, cluster, shared_bytes, arguments)
+    turns, current = Turns(cluster * threads), list[Block]()
+
+    def begin(first: int) -> None:
+        """The first thread of the next cluster makes its blocks."""
+        if not current or current[0].number != first:
+            current[:] = []
+            for rank in range(cluster):
+                dynamic = np.full(shared_bytes, 0xFF, np.uint8)
+                current.append(Block(turns, current, rank, first + rank, blocks, threads, dynamic))
+
+    def thread(rank: int, number: int) -> Callable[[], None]:
+        def run() -> None:
+            local.thread = number
+            for first in range(0, blocks, cluster):
+                begin(first)
+                local.block = current[rank]
+                function(*arguments)
+                turns.meet("end", cluster * threads)
+
+        return run
+
+    turns.run([thread(rank, number) for rank in range(cluster) for number in range(threads)])

@@ -26,7 +26,7 @@ REGISTERS = re.compile(r"used (\d+) registers")
 LOCAL = re.compile(r"([1-9]\d*) (bytes stack frame|bytes spill stores|bytes spill loads|stack|bytes lmem)")
 
 
-ON_TENSOR_CORES = {"matmul-float32": "HMMA"}
+ON_TENSOR_CORES = {"matmul-float32": "HMMA", "matmul_bfloat16": "HMMA.16816.F32.BF16"}
 """Units whose machine code holds such an instruction, from sm_80."""
 
 

@@ -50,6 +50,6 @@ KERNELS: dict[str, Any] = {
 KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32, "matmul_bfloat16": gemm.matmul_bfloat16}
 """Kernels for one dtype alone, large tiles among them; the interpreter, whose programs are small, has no use for them."""
 
-BLOCKS = {"matmul-float32": 2}
+BLOCKS = {"matmul-float32": 2, "matmul_bfloat16": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""

@@ -25,6 +25,7 @@ class Block:
         self.threads, self.blocks, self.number = threads, blocks, 0
         self.shared: dict[tuple[Any, ...], NDArray] = {}
         self.values: list[Any] = [None] * threads
+        self.copies: dict[int, Any] = {}
         self.error: BaseException | None = None
         self._turns = [threading.Semaphore(0) for _ in range(threads)]
         self._ready = deque(range(threads))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS, Instruction, OperandSpec, dtype_name
 
-SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "scratch")
+SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "rounded", "scratch")
 """Where operands live; what an operand's ``offset`` means in each:
 
 ========== ====================================== =========================================
@@ -25,6 +25,7 @@ totals     float64 sums of losses and metrics     byte offset
 control    step counters, rates, status, scales   byte offset
 inputs     the caller's arrays (x, y, out, ...)   index into ``Program.inputs``
 activations tensors with one entry per sample     bytes per sample of the batch's capacity
+rounded    weights in bfloat16, made once a step  byte offset
 scratch    a kernel's private working memory      0
 ========== ====================================== =========================================
 """

@@ -14,7 +14,7 @@ from fastnn.program import Operand
 from fastnn.variables import Variable
 
 
-def _matmul(
+def _product(
     b: Builder,
     left: Operand,
     right: Operand,
@@ -25,7 +25,7 @@ def _matmul(
     accumulate: int = 0,
 ) -> None:
     b.emit(
-        "matmul",
+        "matmul_bfloat16" if left.dtype == "b2" else "matmul",
         a=left,
         b=right,
         bias=bias,
@@ -39,13 +39,21 @@ def _matmul(
     )
 
 
-def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None) -> Tensor:
+def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None, *, rounds: bool = False) -> Tensor:
     """``x @ kernel + bias`` over the last axis: x (M, I), kernel (I, O), bias (O,) -> (M, O).
 
-    Backward: ``dbias = sum over rows of dout``, ``dkernel = x.T @ dout``, ``dx = dout @ kernel.T``.
+    Backward: ``dbias = sum over rows of dout``, ``dkernel = x.T @ dout``, ``dx = dout @ kernel.T``. ``rounds``: what is multiplied
+    is rounded to bfloat16 first, each tensor once.
     """
+
+    def rows(tensor: Tensor) -> Operand:
+        return (b.rounded(tensor) if rounds else tensor).matrix
+
+    def weights() -> Operand:
+        return b.rounded_weight(kernel) if rounds else b.weight(kernel)
+
     out = b.tensor((*x.shape[:-1], kernel.shape[1]), trained=x.trained or b.trains(kernel, bias))
-    _matmul(b, x.matrix, b.weight(kernel), out.matrix, bias=None if bias is None else b.weight(bias))
+    _product(b, rows(x), weights(), out.matrix, bias=None if bias is None else b.weight(bias))
 
     def backward() -> None:
         dout = b.gradient(out)
@@ -57,10 +65,10 @@ def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None)
                 b.emit("sum_rows", x=dout.matrix, out=dbias, accumulate=accumulate)
         dkernel, accumulate = b.weight_gradient(kernel)
         if dkernel is not None:
-            _matmul(b, x.matrix, dout.matrix, dkernel, transpose=(1, 0), accumulate=accumulate)
+            _product(b, rows(x), rows(dout), dkernel, transpose=(1, 0), accumulate=accumulate)
         dx, accumulate = b.gradient_into(x)
         if dx is not None:
-            _matmul(b, dout.matrix, b.weight(kernel), dx.matrix, transpose=(0, 1), accumulate=accumulate)
+            _product(b, rows(dout), weights(), dx.matrix, transpose=(0, 1), accumulate=accumulate)
 
     b.record(backward)
     return out

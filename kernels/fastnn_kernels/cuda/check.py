@@ -30,6 +30,7 @@ LOSS = re.compile(r"C75\d\d")
 
 ON_TENSOR_CORES = {
     "matmul-float32": ("HMMA",),
+    "matmul_bfloat16": ("HMMA.16816.F32.BF16",),
     "matmul_bfloat16-wgmma": ("HGMMA", "UTMALDG", "USETMAXREG"),
 }
 """Units whose machine code holds such instructions, from sm_80."""

@@ -54,6 +54,6 @@ KERNELS_OF_UNITS: dict[str, Any] = {
 }
 """Kernels for one dtype alone, large tiles among them, and variants; the interpreter, whose programs are small, needs none."""
 
-BLOCKS = {"matmul-float32": 2}
+BLOCKS = {"matmul-float32": 2, "matmul_bfloat16": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""

@@ -114,6 +114,7 @@ class Block:
     """The memory that the launch gives to the block."""
     shared: dict[tuple[Any, ...], NDArray] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
+    copies: dict[int, Any] = field(default_factory=dict)
     barriers: dict[int, Any] = field(default_factory=dict)
     products: dict[range, Any] = field(default_factory=dict)
 

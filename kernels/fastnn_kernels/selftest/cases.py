@@ -68,7 +68,14 @@ def _products() -> list[Case]:
 def _bfloat16() -> list[Case]:
     """`_products` of bfloat16; and those that tensor cores read 16 bytes at a time, or cannot."""
     cases = [replace(case, op="matmul_bfloat16") for case in _products()]
-    for path, shape in (("rows of whole quads", (72, 48, 136)), ("odd rows", (67, 45, 131))):
+    shapes = {
+        "rows of whole chunks": (72, 40, 136),
+        "rows of whole chunks, small tiles": (40, 40, 40),
+        "odd rows": (19, 45, 33),
+        "many tiles": (520, 72, 528),
+        "many large tiles": (1032, 40, 2064),
+    }
+    for path, shape in shapes.items():
         for ta, tb in itertools.product((0, 1), (0, 1)):
             cases.append(replace(_product(f"{path} {ta}{tb}", *shape, "", transpose_a=ta, transpose_b=tb), op="matmul_bfloat16"))
     large = (1096, 328, 2104)  # 9 x 9 tiles of warpgroups, with edges everywhere

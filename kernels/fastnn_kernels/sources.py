@@ -135,13 +135,13 @@ class SourceGraph:
         return keys | {self.originals[key] for key in keys if key in self.originals}
 
     def _read_table(self, tree: ast.Module) -> None:
-        """From a literal table ``KERNELS = {"op": kernel, ...}`` what each entry means; under "" what the whole file does."""
+        """From literal tables ``KERNELS = {"op": kernel, ...}`` what the entries of each name mean; under "" what the whole file does."""
         self.roots[""] = self._meant(self.target.table, tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):
                 for key, value in zip(node.keys, node.values, strict=True):
                     if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        self.roots[key.value] = self._meant(self.target.table, value)
+                        self.roots[key.value] = self.roots.get(key.value, set()) | self._meant(self.target.table, value)
 
 
 def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -78,6 +78,18 @@ def test_an_interpreter_depends_on_the_kernels_of_its_dtype(objects, monkeypatch
     assert [unit for unit in before if before[unit] != after[unit]] == ["interpreter-float32", UNIT]
 
 
+def test_a_kernel_of_one_unit_alone_is_compiled_again_when_it_changes(objects, monkeypatch):
+    units = ["matmul_bfloat16-wgmma", "matmul_bfloat16", "matmul-float32", "matmul-float64"]
+    before, edited = objects._digests(units, "", None), dict(objects.CUDA.read_sources())
+    edited["cuda/matmul/wgmma.py"] = edited["cuda/matmul/wgmma.py"].replace("stage, parity = 0, 1", "stage, parity = 0, 0")
+    monkeypatch.setattr(type(objects.CUDA), "read_sources", lambda target: edited)
+    after = objects._digests(units, "", None)
+    assert [unit for unit in units if before[unit] != after[unit]] == units[:1]
+    edited["cuda/matmul/gemm.py"] = edited["cuda/matmul/gemm.py"].replace("ptx.architecture() >= TENSOR_CORES:", "True:")
+    last = objects._digests(units, "", None)
+    assert [unit for unit in units if last[unit] != after[unit]] == ["matmul-float32"]
+
+
 def test_check_reports_local_memory(compiler, monkeypatch):
     from fastnn_kernels.cuda import check
 

@@ -135,7 +135,7 @@ class SourceGraph:
         return keys | {self.originals[key] for key in keys if key in self.originals}
 
     def _read_table(self, tree: ast.Module) -> None:
-        """From literal tables ``KERNELS = {"op": kernel, ...}`` what the entries of each name mean; under "" what the whole file does."""
+        """From literal tables ``KERNELS = {"op": kernel, ...}`` what a name's entries mean; under "" what the whole file does."""
         self.roots[""] = self._meant(self.target.table, tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):

@@ -219,7 +219,7 @@ def thread(typingctx: Any) -> Any:
 
 @intrinsic
 def address_of(typingctx: Any, array: Any) -> Any:
-    """Where an array's elements begin; 128-bit loads and stores need multiples of 16."""
+    """Where an array's elements begin, 0 for an absent operand; 128-bit loads and stores need multiples of 16."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, I64)

@@ -118,7 +118,7 @@ uint16 = np.uint16
 
 
 def address_of(array: NDArray) -> int:
-    return array.ctypes.data
+    return array.ctypes.data if array.size else 0
 
 
 def flat(array: NDArray) -> NDArray:

@@ -91,7 +91,7 @@ def activated(value, activation, slope):
 def finish(value, out, i, j, bias, activation, slope, accumulate):
     """Write an element of the product to out with what follows: the bias, the old value, the activation."""
     i, j = ptx.unsigned(i), ptx.unsigned(j)
-    if bias.size != 0:
+    if ptx.address_of(bias) != ptx.unsigned(0):  # bias.size would need registers for the whole product
         value += bias[j]
     if accumulate:
         value += out[i, j]

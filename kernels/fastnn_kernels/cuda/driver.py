@@ -172,10 +172,11 @@ class Stream:
     def capture(self, launches: Iterable[Launch]) -> Graph:
         """Launches as one graph, to repeat."""
         use()
+        prepared_launches = [_prepared(*given) for given in launches]
         builder = self._stream.create_graph_builder().begin_building()
         try:
-            for entry, blocks, arguments in launches:
-                launch(builder, *_prepared(entry, blocks, arguments))
+            for given in prepared_launches:
+                launch(builder, *given)
         finally:
             builder.end_building()
         graph = builder.complete()

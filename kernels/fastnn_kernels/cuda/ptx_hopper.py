@@ -15,9 +15,6 @@ from numba.cuda.extending import intrinsic
 
 from fastnn_kernels.cuda.ptx import F32, I8, I32, I64, SHARED, VOID, _inline, _pack, _unpack
 
-WARPGROUP = 128
-"""Threads that multiply together."""
-
 SWIZZLE_BYTES = 128
 """Shared memory in lines of so many bytes, whose pieces of 16 bytes are exchanged by the line's number, modulo 8."""
 
@@ -179,7 +176,7 @@ def multiply_slab(typingctx: Any, sums: Any, a: Any, b: Any, a_by_terms: Any, b_
         return None
     flags = a_by_terms.literal_value, b_by_terms.literal_value
     a_step, b_step = (16 * SWIZZLE_BYTES // 16 if flag else 2 for flag in flags)  # of 16 bytes, for 16 terms
-    columns, first = 2 * sums.count, 2 * sums.count
+    columns = first = 2 * sums.count  # the descriptors' numbers, after the sums' new and old values, begin there
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         registers = "{" + ",".join(f"${place}" for place in range(sums.count)) + "}"

@@ -56,14 +56,13 @@ ENOUGH_TILES = 64
 
 
 def _product_suits(ring: Ring, values: Values) -> bool:
-    """Enough tiles, none half empty; a and b can be copied in boxes, and pairs of out be written."""
-    m, n = int(values["M"]), int(values["N"])
+    """Enough tiles; no box is larger than its matrix, whose rows are whole pieces of 16 bytes; pairs of out can be written."""
+    m, n, terms = int(values["M"]), int(values["N"]), int(values["A0" if values["transpose_a"] else "A1"])
     wholes = {"a_address": 16, "b_address": 16, "A1": 8, "B1": 8, "out_address": 8, "N": 2}
     return (
         -(-m // ring.rows) * -(-n // ring.columns) >= ENOUGH_TILES
-        and 2 * m > ring.rows
-        and 2 * n > ring.columns
-        and values["A0"] > 0 < values["A1"]
+        and m >= ITEMS <= n
+        and terms >= LINE
         and not any(int(values[name]) % whole for name, whole in wholes.items())
     )
 

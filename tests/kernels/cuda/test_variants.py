@@ -45,13 +45,13 @@ def test_no_more_clusters_than_blocks_tiles_and_multiprocessors(blocks: int, m: 
 
 OTHERS: list[dict[str, Any]] = [
     {"m": 1024, "n": 1024},  # 32 tiles
-    {"m": 64, "n": 65536},  # half of each empty
-    {"m": 65536, "n": 128},
-    {"k": 4},  # rows of a, 8 bytes
+    {"m": 120, "n": 65536},  # less than a box
+    {"m": 65536, "n": 120},
+    {"k": 56},
+    {"k": 100},  # rows of a, 200 bytes
     {"n": 4100},
     {"n": 4101, "tb": 1},
     {"m": 4100, "ta": 1},
-    {"k": 0},
     {"a_address": 264},
     {"b_address": 264},
     {"out_address": 260},

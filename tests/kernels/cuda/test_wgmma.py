@@ -60,9 +60,9 @@ TRANSPOSED = [
     for ta, tb in itertools.product((0, 1), (0, 1))
 ]
 EPILOGUES = [
-    case("one slab, bias, relu", 80, 64, 136, "", activation=1, negative_slope=0.25),
-    case("more slabs than stages, bias, tanh", 72, 328, 134, "", activation=3, transpose_b=1),
-    case("eight terms, sigmoid", 256, 8, 136, activation=2, transpose_a=1),
+    case("one slab, bias, relu", 130, 64, 136, "", activation=1, negative_slope=0.25),
+    case("more slabs than stages, bias, tanh", 128, 328, 134, "", activation=3, transpose_b=1),
+    case("eight terms more than a slab, sigmoid", 256, 72, 136, activation=2, transpose_a=1),
     case("accumulate", 128, 136, 256, accumulate=1),
 ]
 

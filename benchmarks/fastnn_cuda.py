@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS
-from fastnn_kernels.operands import check_operands
+from fastnn_kernels.operands import check_operands, supply_scratch
 from fastnn_kernels.units import unit_name
 from numpy.typing import NDArray
 
@@ -24,9 +23,7 @@ LAUNCHES = 32
 def prepare(spec: KernelSpec, data: Data, attributes: dict[str, float]) -> Task:
     """The instruction of ``spec`` on the arrays of ``data``, which are sent once; `Task.run` brings the result back."""
     instruction, blocks, stream = INSTRUCTIONS[spec.op], blocks_for(spec, data), device.Stream()
-    arrays: dict[str, NDArray[Any]] = dict(data)
-    if any(operand.name == "scratch" for operand in instruction.operands):
-        arrays["scratch"] = np.empty(SCRATCH_ELEMENTS * blocks, spec.dtype)
+    arrays: dict[str, Any] = supply_scratch(instruction, data, SCRATCH_ELEMENTS * blocks, spec.dtype)
     sizes = check_operands(instruction, arrays, spec.dtype)
     names = [operand.name for operand in instruction.operands]
     buffers = {name: device.allocate(arrays[name].nbytes) for name in names if name in arrays}

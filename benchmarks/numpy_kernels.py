@@ -195,10 +195,27 @@ def dropout(d: Data) -> Call:
     return run
 
 
+def to_bfloat16(d: Data) -> Call:
+    """The upper halves, rounded; of finite numbers."""
+    bits, work = d["x"].view(np.uint32), np.empty(d["x"].shape, np.uint32)
+
+    def run() -> Any:
+        np.right_shift(bits, 16, out=work)
+        np.bitwise_and(work, 1, out=work)
+        np.add(work, bits, out=work)
+        np.add(work, 0x7FFF, out=work)
+        np.right_shift(work, 16, out=work)
+        np.copyto(d["out"], work, casting="unsafe")
+        return d["out"]
+
+    return run
+
+
 KERNELS: dict[str, Callable[[Data], Call]] = {
     "shuffle": shuffle,
     "take_rows": lambda d: lambda: np.take(d["data"], d["index"], axis=0, out=d["out"]),
     "put_rows": lambda d: lambda: np.copyto(d["data"], d["x"]) or d["data"],  # type: ignore[func-returns-value]
+    "to_bfloat16": to_bfloat16,
     "sum_rows": lambda d: lambda: np.sum(d["x"], axis=0, out=d["out"]),
     "relu": lambda d: lambda: np.maximum(d["x"], 0, out=d["out"]),
     "relu_backward": relu_backward,

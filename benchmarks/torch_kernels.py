@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from fastnn_kernels.instructions import PRODUCTS
 from numpy.typing import NDArray
 
 from benchmarks.torch_models import captured, library, optimizer_of, synchronize
@@ -43,11 +44,13 @@ def kernel(
 def product(
     spec: KernelSpec, data: Data, threads: int, *, device: str, precision: str = "highest", dtype: str = "float32"
 ) -> Task | None:
-    """A product of float32 matrices in less precision: ``precision`` "high" is TF32, ``dtype`` "bfloat16" converts them first."""
-    if spec.op != "matmul" or spec.dtype != "float32":
+    """A product in less precision: ``precision`` "high" is TF32, ``dtype`` "bfloat16" rounds all three matrices before."""
+    if spec.op not in ("matmul", f"matmul_{dtype}") or spec.dtype != "float32":
         return None
     torch = library(threads, precision)
-    tensors = {name: torch.from_numpy(array).to(device, getattr(torch, dtype)) for name, array in data.items()}
+    given = {name: torch.from_numpy(array) for name, array in data.items()}
+    numbers = {name: each.view(torch.bfloat16) if each.dtype == torch.uint16 else each for name, each in given.items()}
+    tensors = {name: each.to(device, getattr(torch, dtype)) for name, each in numbers.items()}
     compute, result = _kernels(torch, spec, tensors)["matmul"]
     return _task(torch, device, compute, lambda: result().float(), graphed=True)
 
@@ -84,7 +87,7 @@ def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Work]
     """By operation."""
     aten = torch.ops.aten
     turned = {"a": spec.transpose_a, "b": spec.transpose_b}
-    a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op == "matmul" else (None, None)
+    a, b = (t[name].T if turned[name] else t[name] for name in ("a", "b")) if spec.op in PRODUCTS else (None, None)
     last = 1, torch.float32
     total: list[Any] = []
 
@@ -93,6 +96,7 @@ def _kernels(torch: Any, spec: KernelSpec, t: dict[str, Any]) -> dict[str, Work]
 
     computes: dict[str, tuple[str, Callable[[], Any]]] = {
         "matmul": ("out", lambda: torch.mm(a, b, out=t["out"])),
+        "to_bfloat16": ("out", lambda: t["out"].view(torch.bfloat16).copy_(t["x"])),
         "take_rows": ("out", lambda: torch.index_select(t["data"], 0, t["index"], out=t["out"])),
         "sum_rows": ("out", lambda: torch.sum(t["x"], 0, out=t["out"])),
         "relu": ("out", lambda: torch.clamp_min(t["x"], 0, out=t["out"])),

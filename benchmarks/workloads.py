@@ -89,9 +89,10 @@ INFERENCE = (*W6, *_calls("mnist", "784-512-512-10", MNIST), *MANY)
 
 
 def _product(m: int, n: int, k: int, layout: str = "NN", dtype: str = "float32") -> Workload:
-    spec = KernelSpec("matmul", (m, n, k), layout[0] == "T", layout[1] == "T", dtype)
-    name, double = f"matmul-{m}x{n}x{k}-{layout}", dtype == "float64"
-    return Workload("W7", f"{name}{'-float64' * double}", f"({m}, {k}) @ ({k}, {n}), {layout}{', float64' * double}", spec)
+    op, own = ("matmul_bfloat16", "float32") if dtype == "bfloat16" else ("matmul", dtype)
+    spec = KernelSpec(op, (m, n, k), layout[0] == "T", layout[1] == "T", own)
+    name, other = f"matmul-{m}x{n}x{k}-{layout}", dtype != "float32"
+    return Workload("W7", f"{name}{f'-{dtype}' * other}", f"({m}, {k}) @ ({k}, {n}), {layout}{f', {dtype}' * other}", spec)
 
 
 def _layer_products(spec: TrainSpec) -> list[Workload]:
@@ -107,6 +108,7 @@ SHAPES = tuple(
     {row.name: row for spec in (BLOBS, AUTO_MPG, MNIST, MNIST_SMALL, IRIS, WIDE) for row in _layer_products(spec)}.values()
 )
 
+HALF = tuple(_product(size, size, size, dtype="bfloat16") for size in (64, 256, 1024))
 DOUBLE = tuple(_product(size, size, size, dtype="float64") for size in (64, 256, 1024, 2048))
 
 _STREAM, _STREAM_ROWS = (16_000_000,), (16_000, 1000)
@@ -143,6 +145,8 @@ KERNELS = (
     *SQUARE,
     *SHAPES,
     *DOUBLE,
+    *HALF,
+    _kernel("to_bfloat16", "rounding to bfloat16", _STREAM),
     *(
         _kernel(ENTROPY, "softmax-cross-entropy and gradient", shape)
         for shape in ((128, 10), (4096, 1000), (1024, 32_000), (256, 128_256))
@@ -241,7 +245,11 @@ WORKLOADS = (
 """The table."""
 
 
-ONLY_CUDA = (_product(8192, 8192, 8192), _kernel("multiply_add", "multiply-adds in registers", (100_000_000_000,)))
+ONLY_CUDA = (
+    _product(8192, 8192, 8192),
+    *(_product(size, size, size, dtype="bfloat16") for size in (4096, 8192)),
+    _kernel("multiply_add", "multiply-adds in registers", (100_000_000_000,)),
+)
 """Rows that a CPU would need too long for."""
 
 

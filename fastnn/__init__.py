@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from fastnn import callbacks as callbacks
     from fastnn import config as config
     from fastnn import datasets as datasets
+    from fastnn import dtype_policies as dtype_policies
     from fastnn import initializers as initializers
     from fastnn import layers as layers
     from fastnn import losses as losses
     from fastnn import metrics as metrics
+    from fastnn import mixed_precision as mixed_precision
     from fastnn import models as models
     from fastnn import optimizers as optimizers
     from fastnn import random as random
     from fastnn import utils as utils
+    from fastnn.dtype_policies import DTypePolicy as DTypePolicy
     from fastnn.initializers import Initializer as Initializer
     from fastnn.keras_tensor import KerasTensor as KerasTensor
     from fastnn.layers import Input as Input
@@ -41,16 +44,19 @@ _MODULES = (
     "callbacks",
     "config",
     "datasets",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "optimizers",
     "random",
     "utils",
 )
 _OBJECTS = {
+    "DTypePolicy": "dtype_policies",
     "Initializer": "initializers",
     "Input": "layers",
     "KerasTensor": "keras_tensor",

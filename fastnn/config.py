@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import operator
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn.errors import near_matches, refuse_names
 
+if TYPE_CHECKING:
+    from fastnn.dtype_policies import DTypePolicy
+
 __all__ = [
     "device",
+    "dtype_policy",
     "epsilon",
     "floatx",
     "image_data_format",
     "num_threads",
     "set_device",
+    "set_dtype_policy",
     "set_floatx",
     "set_num_threads",
 ]
@@ -26,7 +31,7 @@ FLOAT_TYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "reference")
 """Names of the engines, which `fastnn.engine.select` tells apart."""
 
-_settings: dict[str, Any] = {"floatx": "float32", "threads": None, "device": None}
+_settings: dict[str, Any] = {"floatx": "float32", "policy": None, "threads": None, "device": None}
 
 
 def floatx() -> str:
@@ -56,6 +61,35 @@ def set_floatx(value: str) -> None:
         meant = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"floatx must be 'float32' or 'float64', got {value!r}.{meant}")
     _settings["floatx"] = str(value)
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that are made without ``dtype=``: what `set_dtype_policy` set, else the one of `floatx`.
+
+    >>> dtype_policy()
+    <DTypePolicy "float32">
+    """
+    from fastnn import dtype_policies
+
+    return _settings["policy"] or dtype_policies.DTypePolicy(floatx())
+
+
+def set_dtype_policy(policy: DTypePolicy | str | None) -> None:
+    """Set the policy of the layers made from now on.
+
+    Parameters
+    ----------
+    policy
+        ``"mixed_bfloat16"``, ``"float32"``, ``"float64"`` or a `fastnn.DTypePolicy`; None goes back to `floatx`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fastnn.DTypePolicy`.
+    """
+    from fastnn import dtype_policies
+
+    _settings["policy"] = None if policy is None else dtype_policies.get(policy)
 
 
 def epsilon() -> float:

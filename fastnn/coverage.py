@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _NAMES = {
-    "": """Function InputSpec Operation Regularizer applications constraints device distribution dtype_policies export
-        mixed_precision name_scope ops preprocessing quantizers regularizers saving tree wrappers DTypePolicy StatelessScope""",
+    "": """Function InputSpec Operation Regularizer applications constraints device distribution export
+        name_scope ops preprocessing quantizers regularizers saving tree wrappers StatelessScope""",
     "activations": """celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh log_sigmoid log_softmax
         mish relu6 selu silu soft_shrink softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh_shrink
         threshold""",
@@ -12,10 +12,11 @@ _NAMES = {
         set_epsilon set_image_data_format set_value square standardize_dtype sum variable""",
     "callbacks": """BackupAndRestore CSVLogger LearningRateScheduler ModelCheckpoint OrbaxCheckpoint ProgbarLogger
         ReduceLROnPlateau RemoteMonitor SwapEMAWeights TensorBoard TerminateOnNaN""",
-    "config": """backend disable_interactive_logging disable_traceback_filtering dtype_policy enable_interactive_logging
+    "config": """backend disable_interactive_logging disable_traceback_filtering enable_interactive_logging
         enable_traceback_filtering enable_unsafe_deserialization is_interactive_logging_enabled is_traceback_filtering_enabled
-        set_backend set_dtype_policy set_epsilon set_image_data_format""",
+        set_backend set_epsilon set_image_data_format""",
     "datasets": "boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters",
+    "dtype_policies": """DTypePolicyMap FloatDTypePolicy GPTQDTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy""",
     "initializers": "STFT",
     "layers": """ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveMaxPooling1D
         AdaptiveMaxPooling2D Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D AveragePooling2D
@@ -38,6 +39,7 @@ _NAMES = {
         RecallAtPrecision SensitivityAtSpecificity SparseTopKCategoricalAccuracy SpecificityAtSensitivity SquaredHinge Sum
         TopKCategoricalAccuracy TrueNegatives TruePositives binary_focal_crossentropy categorical_focal_crossentropy huber kld
         log_cosh mape msle""",
+    "mixed_precision": "LossScaleOptimizer",
     "models": "load_model model_from_config model_from_json model_from_yaml save_model",
     "optimizers": """Adadelta Adafactor AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer MultiOptimizer Muon Nadam
         ScheduleFreeAdamW legacy schedules""",
@@ -46,7 +48,7 @@ _NAMES = {
         get_file get_registered_object image_dataset_from_directory img_to_array is_keras_tensor load_img model_to_dot
         pad_sequences plot_model register_keras_serializable serialize_keras_object split_dataset text_dataset_from_directory
         timeseries_dataset_from_array""",
-    "Model": """add_loss add_metric compile_from_config compute_loss compute_mask compute_metrics compute_output_spec dtype_policy
+    "Model": """add_loss add_metric compile_from_config compute_loss compute_mask compute_metrics compute_output_spec
         evaluate_generator export fit_generator get_compile_config input_spec load_weights losses make_predict_function
         make_test_function make_train_function predict_classes predict_generator predict_proba predict_step quantize reset_states
         save save_weights stateless_call test_step to_json to_yaml train_step""",
@@ -67,6 +69,7 @@ _INSTEAD = {
         "fit_generator": "write model.fit(x, y) with arrays",
         "evaluate_generator": "write model.evaluate(x, y) with arrays",
     },
+    "mixed_precision": {"LossScaleOptimizer": "'mixed_bfloat16' needs no scaling of the loss: leave it out"},
     "models": {"load_model save_model": _KEEP, "model_from_json model_from_yaml": "see Model.from_config"},
     "activations": {"celu elu gelu mish relu6 selu silu softplus swish": "try 'relu' or 'leaky_relu'"},
     "layers": {

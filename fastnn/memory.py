@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
-from fastnn_kernels.instructions import DTYPES
+from fastnn_kernels.instructions import dtype_name
 from fastnn_kernels.system import at_fork, interrupts_deferred
 from numpy.typing import NDArray
 
@@ -215,7 +215,7 @@ class Memory:
 
     def dtype(self, operand: Operand) -> np.dtype:
         """The NumPy dtype of ``operand``."""
-        return np.dtype(self.program.dtype if operand.dtype == "f" else DTYPES[operand.dtype])
+        return np.dtype(dtype_name(operand.dtype, self.program.dtype))
 
     def base(self, operand: Operand) -> tuple[NDArray | None, int]:
         """The array that holds ``operand`` and the byte at which it starts; ``(None, 0)`` for an input that was not given."""

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
+from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS, Instruction, OperandSpec, dtype_name
 
-SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "scratch")
+SEGMENTS = ("params", "grads", "slots", "totals", "control", "inputs", "activations", "rounded", "scratch")
 """Where operands live; what an operand's ``offset`` means in each:
 
 ========== ====================================== =========================================
@@ -25,6 +25,7 @@ totals     float64 sums of losses and metrics     byte offset
 control    step counters, rates, status, scales   byte offset
 inputs     the caller's arrays (x, y, out, ...)   index into ``Program.inputs``
 activations tensors with one entry per sample     bytes per sample of the batch's capacity
+rounded    weights in bfloat16, made once a step  byte offset
 scratch    a kernel's private working memory      0
 ========== ====================================== =========================================
 """
@@ -32,7 +33,7 @@ scratch    a kernel's private working memory      0
 
 def item_bytes(dtype: str, own: str) -> int:
     """Bytes of one element of a contract line's ``dtype`` in a program whose own dtype is ``own``."""
-    return np.dtype(own if dtype == "f" else DTYPES[dtype]).itemsize
+    return np.dtype(dtype_name(dtype, own)).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Program:
                 if not spec.optional:
                     raise ValueError(f"operand {spec.name!r} is missing")
                 continue
-            if operand.dtype != spec.dtype:
+            if dtype_name(operand.dtype, self.dtype) != dtype_name(spec.dtype, self.dtype):
                 raise ValueError(f"operand {spec.name!r} is {operand.dtype}, the contract says {spec.dtype}")
             if len(operand.shape) != len(spec.shape):
                 raise ValueError(f"operand {spec.name!r} has shape {operand.shape}, the contract says {spec.shape}")
@@ -207,10 +208,10 @@ class Program:
                 expected = letter if isinstance(letter, int) else dims.setdefault(letter, size)
                 if expected != size:
                     raise ValueError(f"operand {spec.name!r}: dimension {letter} is {size}, elsewhere {expected}")
-        if row.op == "matmul":
-            self._verify_matmul(row, dims)
+        if row.op in PRODUCTS:
+            self._verify_product(row, dims)
 
-    def _verify_matmul(self, row: Row, dims: dict[str, Size]) -> None:
+    def _verify_product(self, row: Row, dims: dict[str, Size]) -> None:
         a, b = (dims["A0"], dims["A1"]), (dims["B0"], dims["B1"])
         (m, k), (k_b, n) = (a[::-1] if row.attribute("transpose_a") else a), (b[::-1] if row.attribute("transpose_b") else b)
         if (m, n) != (dims["M"], dims["N"]) or k != k_b:

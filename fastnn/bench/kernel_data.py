@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, RATES, Instruction, OperandSpec
+from fastnn_kernels.reference.bfloat16 import to_bfloat16
 from numpy.typing import NDArray
 
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
@@ -22,7 +23,7 @@ LEFT_OUT = {"weight", "velocity", "momentums", "average_gradient", "v_hat"}
 
 BEFORE_FIRST_STEP = -1
 
-ITEM_BYTES = {"u1": 1, "i8": 8, "f8": 8}
+ITEM_BYTES = {"u1": 1, "b2": 2, "i8": 8, "f8": 8}
 """Of the dtypes of a contract line; the others have 4."""
 
 PROBABILITIES = {
@@ -100,11 +101,20 @@ def _array(
     if operand.dtype == "u1":
         return generator.integers(256, size=shape, dtype=np.uint8)
     values = generator.standard_normal(shape, np.float32)
+    if operand.dtype == "b2":
+        return bits(values)
     if op == "binary_accuracy" and name == "target":
         return (values > 0).astype(np.float32)
     if op == "log_softmax_backward" and name == "out":
         return np.log(_normalized(values))
     return _normalized(values) if name in PROBABILITIES.get(op, ()) else values
+
+
+def bits(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """The nearest bfloat16 numbers, as instructions have them."""
+    out = np.empty(values.shape, np.uint16)
+    to_bfloat16(values, out)
+    return out
 
 
 def _normalized(values: NDArray[Any]) -> NDArray[Any]:

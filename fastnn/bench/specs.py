@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS
+from fastnn_kernels.instructions import CONTROL_WORDS, INSTRUCTIONS, PRODUCTS
 from fastnn_kernels.reference.batches import shuffle
 from numpy.typing import NDArray
 
@@ -93,7 +93,7 @@ class KernelSpec:
     @property
     def flops(self) -> int:
         """Arithmetic of what the multiply-adds of the machine bound; 0 for an operation that memory bounds."""
-        return 2 * math.prod(self.shape) if self.op in ("matmul", "multiply_add") else 0
+        return 2 * math.prod(self.shape) if self.op in (*PRODUCTS, "multiply_add") else 0
 
     @property
     def bytes(self) -> int:
@@ -185,9 +185,9 @@ def make_data(spec: Spec, seed: int) -> Data:
         `InferSpec`: ``x`` (rows, inputs), ``weights``.
         `KernelSpec`: the operands of the instruction ``op`` by their names in its contract line, its dimension letters bound to
         ``shape`` in order, such as ``x``, ``dout`` and ``dx`` (N,) of "relu_backward"; ``scale`` makes a loss the mean one.
-        "matmul" of shape (M, N, K): ``a`` (M, K), or (K, M) if ``transpose_a``, ``b`` (K, N), or (N, K) if ``transpose_b``,
-        ``out`` (M, N). What is no instruction: "copy" (out = x), "scale" (out = 2 x), "update" (out = out / 2 + x): ``x`` and
-        ``out``; "read" (the sum of x, within (0, 1)): ``x``; "multiply_add" (as many of them, in registers): nothing.
+        "matmul" and "matmul_bfloat16" of shape (M, N, K): ``a`` (M, K), or (K, M) if ``transpose_a``, ``b`` (K, N), or (N, K) if
+        ``transpose_b``, ``out`` (M, N). What is no instruction: "copy" (out = x), "scale" (out = 2 x), "update" (out = out / 2 +
+        x): ``x`` and ``out``; "read" (the sum of x, within (0, 1)): ``x``; "multiply_add" (as many of them, in registers): nothing.
         `CostSpec`: nothing.
     """
     generator = np.random.default_rng(seed)
@@ -205,7 +205,7 @@ def make_data(spec: Spec, seed: int) -> Data:
         x, _ = samples(replace(spec.model, samples=spec.rows), generator)
         return {"x": x, "weights": initial_weights(spec.model, generator)}
     if isinstance(spec, KernelSpec):
-        if spec.op == "matmul":
+        if spec.op in PRODUCTS:
             return product_data(spec, generator)
         return kernel_data.draw(spec.op, spec.shape, generator) if spec.op in INSTRUCTIONS else stream_data(spec, generator)
     if isinstance(spec, CostSpec):
@@ -251,7 +251,9 @@ def product_data(spec: KernelSpec, generator: np.random.Generator) -> Data:
     """The operands of a matrix product; the result is written once so that its pages are there."""
     m, n, k = spec.shape
     shapes = {"a": (k, m) if spec.transpose_a else (m, k), "b": (n, k) if spec.transpose_b else (k, n), "out": (m, n)}
-    return {name: generator.standard_normal(shape, np.dtype(spec.dtype).type) for name, shape in shapes.items()}
+    data = {name: generator.standard_normal(shape, np.dtype(spec.dtype).type) for name, shape in shapes.items()}
+    operands = {each.name: each.dtype for each in INSTRUCTIONS[spec.op].operands}
+    return {name: kernel_data.bits(values) if operands[name] == "b2" else values for name, values in data.items()}
 
 
 def stream_data(spec: KernelSpec, generator: np.random.Generator) -> Data:

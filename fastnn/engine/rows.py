@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from math import isqrt, prod
 
-from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS
 
 from fastnn.memory import Memory
 from fastnn.program import Operand, Row, Size, Symbol
@@ -53,7 +53,7 @@ def operand_called(row: Row, name: str) -> Operand | None:
 def work_of(row: Row, memory: Memory, batch: int) -> tuple[int, int]:
     """The row's multiply-adds if it is a product of matrices, else the bytes that it streams."""
     present = [operand for operand in row.operands if operand is not None and operand.segment != "scratch"]
-    if row.op == "matmul":  # (M K) (K N) (M N) is the square of M N K
+    if row.op in PRODUCTS:  # (M K) (K N) (M N) is the square of M N K
         a, b, out = present[0], present[1], present[-1]
         return isqrt(prod(prod(memory.shape(operand, batch)) for operand in (a, b, out))), 0
     sampled = [operand for operand in present if operand.segment != "inputs"]  # of an input, one batch is touched

@@ -16,11 +16,13 @@ KERAS = {
     "config": "fastnn.config",
     "datasets": "fastnn.datasets",
     "datasets.digits": "fastnn.datasets.digits",
+    "dtype_policies": "fastnn.dtype_policies",
     "initializers": "fastnn.initializers",
     "layers": "fastnn.layers",
     "layers.core": "fastnn.layers",  # Keras 1 and 2
     "losses": "fastnn.losses",
     "metrics": "fastnn.metrics",
+    "mixed_precision": "fastnn.mixed_precision",
     "models": "fastnn.models",
     "optimizers": "fastnn.optimizers",
     "random": "fastnn.random",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastnn_kernels.warn import warn
 
+from fastnn import dtype_policies
 from fastnn.errors import refuse_overrides
 from fastnn.keras_tensor import KerasTensor, Node, Shape, tensors_of
-from fastnn.layers.arguments import checked_dtype, checked_flag, checked_name, input_shape_argument, refuse, unrecognized
+from fastnn.layers.arguments import checked_flag, checked_name, input_shape_argument, refuse, unrecognized
 from fastnn.layers.weights import Weights
 from fastnn.naming import snake_case, unique_name
 from fastnn.variables import Variable
@@ -28,8 +29,8 @@ class Layer(Weights):
     ----------
     trainable : bool
         Whether training changes the layer's weights.
-    dtype : str, optional
-        ``"float32"`` or ``"float64"``; by default `fastnn.config.floatx`.
+    dtype : str or DTypePolicy, optional
+        ``"float32"``, ``"float64"`` or ``"mixed_bfloat16"``; by default `fastnn.config.dtype_policy`.
     autocast : bool
         Accepted for Keras; inputs are always cast to the model's dtype.
     name : str, optional
@@ -76,7 +77,8 @@ class Layer(Weights):
         if kwargs:
             raise ValueError(unrecognized(type(self), kwargs))
         self.name = checked_name(name) if name is not None else unique_name(snake_case(type(self).__name__))
-        self.dtype = checked_dtype(dtype)
+        self.dtype_policy = dtype_policies.get(dtype)
+        self.dtype = self.dtype_policy.variable_dtype
         self.autocast = autocast
         self.built = False
         self._trainable = checked_flag(trainable)
@@ -109,7 +111,7 @@ class Layer(Weights):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make a layer like this one."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -199,6 +201,18 @@ class Layer(Weights):
             Node(self, [x], [out])
             self._eager[shape] = Model(x, out, name=self.name)
         return self._eager[shape](array, training=training)
+
+    # -- numbers ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def compute_dtype(self) -> str:
+        """What the layer's products are of; its inputs and outputs are arrays of `variable_dtype`."""
+        return self.dtype_policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of the layer's weights."""
+        return self.dtype
 
     # -- what it was called on -------------------------------------------------------------------------------------------
 

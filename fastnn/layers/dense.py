@@ -29,7 +29,9 @@ class Dense(Layer):
     kernel_initializer, bias_initializer : str, Initializer, callable or array
         First values; see `fastnn.initializers`.
     **kwargs
-        Those of `Layer`: ``name``, ``dtype``, ``trainable``, ``input_shape``, ``input_dim``. Of those in `NOT_YET` only None.
+        Those of `Layer`: ``name``, ``dtype``, ``trainable``, ``input_shape``, ``input_dim``. Of those in `NOT_YET` only None. With
+        ``dtype="mixed_bfloat16"`` the products, forward and backward, are of numbers rounded to bfloat16, with float32 sums; the
+        weights, the bias's sum and the output are float32.
 
     Attributes
     ----------
@@ -111,8 +113,9 @@ class Dense(Layer):
         return (*input_shape[:-1], self.units)
 
     def lower(self, b: Builder, *inputs: Tensor) -> Tensor:
-        """One matmul, then the activation."""
-        return activations.lower(b, self.activation, operations.dense(b, inputs[0], self.kernel, self.bias))
+        """One product, then the activation."""
+        rounds = self.compute_dtype == "bfloat16"
+        return activations.lower(b, self.activation, operations.dense(b, inputs[0], self.kernel, self.bias, rounds=rounds))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make a layer like this one."""

@@ -17,6 +17,12 @@ CONTROL = Operand("control", 0, (CONTROL_WORDS,), "i8")
 RATES_OPERAND = Operand("control", CONTROL_WORDS * 8, (RATES,), "f8")
 SCRATCH_OPERAND = Operand("scratch", 0, (SCRATCH,), "f")
 
+BUFFER_STEP = 4
+"""Bytes: what the size of a tensor's buffer is a multiple of, so that a float lies well behind an odd number of bfloat16."""
+
+ROUNDED_STEP = 64
+"""Bytes: what a rounded weight's place is a multiple of."""
+
 TRAINING = ("train", "gradients")
 FORWARD = ("predict", "call")
 DROPPING = (*TRAINING, "call")
@@ -77,6 +83,9 @@ class Builder:
         self._inputs: list[InputSlot] = []
         self._taken: dict[str, Tensor] = {}
         self._sources: dict[int, tuple[str, Tensor, Tensor]] = {}
+        self._rounded: dict[int, Tensor] = {}
+        self._rounded_weights: dict[int, Operand] = {}
+        self._rounded_bytes = 0
         self._gradients: dict[int, Tensor] = {}
         self._written_weights: set[int] = set()
         self._tape: list[Callable[[], None]] = []
@@ -98,7 +107,8 @@ class Builder:
 
     def tensor(self, shape: Sequence[int], dtype: str = "f", *, trained: bool = False) -> Tensor:
         """A new tensor with a buffer of its own."""
-        self._buffers.append(item_bytes(dtype, self.dtype) * math.prod(shape))
+        size = item_bytes(dtype, self.dtype) * math.prod(shape)
+        self._buffers.append(-(-size // BUFFER_STEP) * BUFFER_STEP)
         return Tensor(len(self._buffers) - 1, tuple(shape), dtype, trained and self.training)
 
     def input(self, name: str, shape: Sequence[int], dtype: str = "f") -> Tensor:
@@ -143,6 +153,26 @@ class Builder:
     def weight(self, variable: Variable) -> Operand:
         """A weight as an operand."""
         return Operand("params", self._weights[id(variable)], variable.shape, "f")
+
+    # -- bfloat16 --------------------------------------------------------------------------------------------------------
+
+    def rounded(self, tensor: Tensor) -> Tensor:
+        """``tensor`` in bfloat16: rounded once, however many products read it."""
+        if tensor.buffer not in self._rounded:
+            self._rounded[tensor.buffer] = out = self.tensor(tensor.shape, "b2")
+            self.emit("to_bfloat16", x=tensor.vector, out=out.vector)
+        return replace(self._rounded[tensor.buffer], shape=tensor.shape)
+
+    def rounded_weight(self, variable: Variable) -> Operand:
+        """A weight in bfloat16: rounded once a step."""
+        index, size = self._weights[id(variable)], math.prod(variable.shape)
+        if index not in self._rounded_weights:
+            place = self._rounded_bytes
+            self._rounded_weights[index] = Operand("rounded", place, variable.shape, "b2")
+            self._rounded_bytes += -(-size * item_bytes("b2", self.dtype) // ROUNDED_STEP) * ROUNDED_STEP
+            x, out = Operand("params", index, (size,), "f"), Operand("rounded", place, (size,), "b2")
+            self.emit("to_bfloat16", x=x, out=out)
+        return self._rounded_weights[index]
 
     # -- what an activation was made of ----------------------------------------------------------------------------------
 
@@ -211,6 +241,7 @@ class Builder:
             "totals": 16 * len(self._totals),
             "control": self._control_bytes,
             "activations": activation_bytes,
+            "rounded": self._rounded_bytes,
         }
         program = Program(
             self.kind, self.dtype, (), tuple(inputs), self._slots, totals=tuple(self._totals), slots=slots, bytes=sizes

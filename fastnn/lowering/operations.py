@@ -15,7 +15,7 @@ from fastnn.program import BATCH, Operand, Size
 from fastnn.variables import Variable
 
 
-def _matmul(
+def _product(
     b: Builder,
     left: Operand,
     right: Operand,
@@ -26,7 +26,7 @@ def _matmul(
     accumulate: int = 0,
 ) -> None:
     b.emit(
-        "matmul",
+        "matmul_bfloat16" if left.dtype == "b2" else "matmul",
         a=left,
         b=right,
         bias=bias,
@@ -40,13 +40,21 @@ def _matmul(
     )
 
 
-def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None) -> Tensor:
+def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None, *, rounds: bool = False) -> Tensor:
     """``x @ kernel + bias`` over the last axis: x (M, I), kernel (I, O), bias (O,) -> (M, O).
 
-    Backward: ``dbias = sum over rows of dout``, ``dkernel = x.T @ dout``, ``dx = dout @ kernel.T``.
+    Backward: ``dbias = sum over rows of dout``, ``dkernel = x.T @ dout``, ``dx = dout @ kernel.T``. ``rounds``: what is multiplied
+    is rounded to bfloat16 first, each tensor once.
     """
+
+    def rows(tensor: Tensor) -> Operand:
+        return (b.rounded(tensor) if rounds else tensor).matrix
+
+    def weights() -> Operand:
+        return b.rounded_weight(kernel) if rounds else b.weight(kernel)
+
     out = b.tensor((*x.shape[:-1], kernel.shape[1]), trained=x.trained or b.trains(kernel, bias))
-    _matmul(b, x.matrix, b.weight(kernel), out.matrix, bias=None if bias is None else b.weight(bias))
+    _product(b, rows(x), weights(), out.matrix, bias=None if bias is None else b.weight(bias))
 
     def backward() -> None:
         dout = b.gradient(out)
@@ -58,10 +66,10 @@ def dense(b: Builder, x: Tensor, kernel: Variable, bias: Variable | None = None)
                 b.emit("sum_rows", x=dout.matrix, out=dbias, accumulate=accumulate)
         dkernel, accumulate = b.weight_gradient(kernel)
         if dkernel is not None:
-            _matmul(b, x.matrix, dout.matrix, dkernel, transpose=(1, 0), accumulate=accumulate)
+            _product(b, rows(x), rows(dout), dkernel, transpose=(1, 0), accumulate=accumulate)
         dx, accumulate = b.gradient_into(x)
         if dx is not None:
-            _matmul(b, dout.matrix, b.weight(kernel), dx.matrix, transpose=(0, 1), accumulate=accumulate)
+            _product(b, rows(dout), weights(), dx.matrix, transpose=(0, 1), accumulate=accumulate)
 
     b.record(backward)
     return out
@@ -168,7 +176,7 @@ def sharing(shape: Sequence[Size], shared: Sequence[bool]) -> dict[str, Size]:
         When the axes that share make more than two groups with others between them.
     """
     long = [(size, share) for size, share in zip(shape, shared, strict=bool(shared)) if size != 1]
-    groups = [(share, _product([size for size, _ in group])) for share, group in groupby(long, lambda axis: axis[1])]
+    groups = [(share, _size([size for size, _ in group])) for share, group in groupby(long, lambda axis: axis[1])]
     if groups and groups[0][0]:
         groups.insert(0, (False, 1))
     if len(groups) % 2 == 0:
@@ -179,6 +187,6 @@ def sharing(shape: Sequence[Size], shared: Sequence[bool]) -> dict[str, Size]:
     return dict(zip(("shared_outer", "middle", "shared_inner", "inner"), [1] * (4 - len(sizes)) + sizes, strict=True))
 
 
-def _product(sizes: Sequence[Size]) -> Size:
-    """The product; a symbol comes first."""
+def _size(sizes: Sequence[Size]) -> Size:
+    """The size of axes together; a symbol comes first."""
     return math.prod(sizes[1:], start=sizes[0])

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
+from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH, PRODUCTS
 
 from fastnn.program import InputSlot, Operand, Program, Row
 
@@ -54,7 +54,7 @@ def _fusible(row: Row) -> bool:
 
 
 def fuse(rows: Sequence[Row]) -> list[Row]:
-    """Let a matmul apply the activation that alone reads its result."""
+    """Let a product apply the activation that alone reads its result."""
     users: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
         for buffer in _buffers(row, written=True) | _buffers(row, written=False):
@@ -68,19 +68,19 @@ def fuse(rows: Sequence[Row]) -> list[Row]:
         assert x is not None
         assert out is not None
         first = users[x.offset][0]
-        if users[x.offset] == [first, number] and rows[first].op == "matmul":
+        if users[x.offset] == [first, number] and rows[first].op in PRODUCTS:
             fused[first] = _with_activation(rows[first], row, out)
             gone.add(number)
     return [row for number, row in enumerate(fused) if number not in gone]
 
 
-def _with_activation(matmul: Row, activation: Row, out: Operand) -> Row:
-    """``matmul`` that writes ``activation`` of its result to the buffer of ``out``."""
+def _with_activation(product: Row, activation: Row, out: Operand) -> Row:
+    """``product`` that writes ``activation`` of its result to the buffer of ``out``."""
     slope = activation.attribute("negative_slope") if activation.op == "relu" else 0.0
-    product = matmul.operands[-1]
-    assert product is not None
-    operands = (*matmul.operands[:-1], replace(product, offset=out.offset))
-    return replace(matmul, operands=operands, attributes=(*matmul.attributes[:2], _FUSED[activation.op], slope, 0))
+    result = product.operands[-1]
+    assert result is not None
+    operands = (*product.operands[:-1], replace(result, offset=out.offset))
+    return replace(product, operands=operands, attributes=(*product.attributes[:2], _FUSED[activation.op], slope, 0))
 
 
 def used_inputs(rows: Sequence[Row], inputs: Sequence[InputSlot]) -> tuple[list[Row], list[InputSlot]]:

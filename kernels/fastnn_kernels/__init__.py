@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from fastnn_kernels.functions.matmul import dense as dense
     from fastnn_kernels.functions.matmul import dense_backward as dense_backward
     from fastnn_kernels.functions.matmul import matmul as matmul
+    from fastnn_kernels.functions.matmul import matmul_bfloat16 as matmul_bfloat16
+    from fastnn_kernels.functions.matmul import to_bfloat16 as to_bfloat16
     from fastnn_kernels.functions.updates import adagrad as adagrad
     from fastnn_kernels.functions.updates import adam as adam
     from fastnn_kernels.functions.updates import rmsprop as rmsprop
     from fastnn_kernels.functions.updates import sgd as sgd
 
 _HOMES = {
-    "matmul": ("matmul", "dense", "dense_backward"),
+    "matmul": ("matmul", "matmul_bfloat16", "to_bfloat16", "dense", "dense_backward"),
     "activations": (
         *("relu", "relu_backward", "sigmoid", "sigmoid_backward", "tanh", "tanh_backward"),
         *("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"),

@@ -10,7 +10,8 @@ An instruction is declared by its *contract line*::
 * ``name~``: a gradient: written, and read as well when the attribute ``accumulate`` is 1 (then the result is added to it);
 * ``scratch (Z,)``: private working memory that the engine supplies; worker w uses the elements from ``w * (Z // workers)``;
 * dimensions are letters bound by the operands' shapes, or literal integers;
-* dtypes: ``f`` the program's own (float32 or float64), ``f8`` float64, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
+* dtypes: ``f`` the program's own (float32 or float64), ``f4`` float32, ``f8`` float64, ``b2`` bfloat16, kept as uint16 because
+  NumPy has no such type, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
 * after the semicolon: attributes, ``i`` int64 or ``d`` float64.
 
 A kernel is called as ``kernel(*operands, *attributes, worker, workers)`` in the order of its contract line. It allocates
@@ -23,8 +24,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-DTYPES = {"f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}
+DTYPES = {"f4": "float32", "f8": "float64", "b2": "uint16", "i4": "int32", "i8": "int64", "u1": "uint8"}
 """The dtypes of a contract line by NumPy's names; ``f`` is the program's own."""
+
+
+def dtype_name(dtype: str, own: str) -> str:
+    """NumPy's name of a contract line's ``dtype`` in a program whose own dtype is ``own``."""
+    return own if dtype == "f" else DTYPES[dtype]
+
 
 ROW_WORDS = 32
 """Length of one row of a bound table, in 8-byte words."""
@@ -107,7 +114,7 @@ class Instruction:
         return tuple(dict.fromkeys(letters))
 
 
-_OPERAND = re.compile(r"(\w+)([?+~]*) \(([^)]*)\) (f8|f|i4|i8|u1)")
+_OPERAND = re.compile(r"(\w+)([?+~]*) \(([^)]*)\) (f8|f4|f|b2|i4|i8|u1)")
 
 
 def _operands(text: str, *, written: bool) -> list[OperandSpec]:
@@ -149,11 +156,22 @@ _BATCH = {
     "put_rows": "x (B, R) u1, control (8,) i8 -> data (S, R) u1",
 }
 
+
+def _product(factors: str, sums: str) -> str:
+    return (
+        f"a (A0, A1) {factors}, b (B0, B1) {factors}, bias? (N,) {sums}, scratch (Z,) {sums} -> out~ (M, N) {sums}; "
+        "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i"
+    )
+
+
 _LAYERS = {
     # out = activation(a @ b + bias), ACTIVATION_*; a is stored (K, M) if transpose_a, b (N, K) if transpose_b.
     # negative_slope is relu's; with `accumulate` there is neither bias nor activation.
-    "matmul": "a (A0, A1) f, b (B0, B1) f, bias? (N,) f, scratch (Z,) f -> out~ (M, N) f; "
-    "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i",
+    "matmul": _product("f", "f"),
+    # the same of bfloat16 numbers, whose products are exact in float32, with float32 sums
+    "matmul_bfloat16": _product("b2", "f4"),
+    # out = the nearest bfloat16, of two the even one; infinite from 0x1.ffp127 on; NaN stays NaN; subnormals become 0; signs stay
+    "to_bfloat16": "x (N,) f4 -> out (N,) b2",
     # out[n] = sum over m of x[m, n]
     "sum_rows": "x (M, N) f -> out~ (N,) f; accumulate i",
     # f(x) = max_value if x >= max_value, x if threshold < x < max_value, negative_slope * (x - threshold) otherwise
@@ -245,3 +263,6 @@ INSTRUCTIONS: dict[str, Instruction] = {
     for name, contract in group.items()
 }
 """The instruction set, by name."""
+
+PRODUCTS = ("matmul", "matmul_bfloat16")
+"""The products of matrices."""

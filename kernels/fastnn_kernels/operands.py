@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction
+from fastnn_kernels.instructions import INSTRUCTIONS, Instruction, dtype_name
 
 MOST_WORKERS = 1024
 """More workers than this are refused."""
@@ -71,6 +71,16 @@ def attribute_word(kind: str, value: float) -> int:
     return struct.unpack("<q", struct.pack("<d", value))[0] if kind == "d" else int(value)
 
 
+def supply_scratch(
+    instruction: Instruction, arrays: Mapping[str, NDArray | None], elements: int, dtype: str
+) -> dict[str, NDArray | None]:
+    """The operands, with working memory of ``elements`` elements where the instruction needs some and none is given."""
+    scratch = {
+        spec.name: np.empty(elements, dtype_name(spec.dtype, dtype)) for spec in instruction.operands if spec.name == "scratch"
+    }
+    return {**scratch, **arrays}
+
+
 def check_operands(instruction: Instruction, arrays: Mapping[str, NDArray | None], dtype: str) -> list[int]:
     """Sizes of the instruction's dimension letters, after checking every array against the contract line."""
     unknown = arrays.keys() - {spec.name for spec in instruction.operands}
@@ -85,7 +95,7 @@ def check_operands(instruction: Instruction, arrays: Mapping[str, NDArray | None
             continue
         if not isinstance(array, np.ndarray):
             raise TypeError(f"operand {spec.name!r} must be a NumPy array, got {type(array).__name__}")
-        expected = dtype if spec.dtype == "f" else DTYPES[spec.dtype]
+        expected = dtype_name(spec.dtype, dtype)
         if array.dtype != expected:
             raise ValueError(f"operand {spec.name!r} is {array.dtype}; {instruction.name} takes {expected} here")
         if not array.flags.c_contiguous or not array.flags.aligned:

@@ -73,7 +73,7 @@ class SourceGraph:
         if unit != INTERPRETER:
             op, dtype = split_unit(unit)
             text = self.target.adapter_source(INSTRUCTIONS[op], dtype)
-            roots = self._meant(self.target.names, ast.parse(text)) | self.roots.get(op, self.roots[""])
+            roots = self._meant(self.target.names, ast.parse(text)) | self.roots.get(unit, self.roots.get(op, self.roots[""]))
         compiler = self.sources.get(f"{self.target.folder}/compiler.py", "")
         return [compiler, text, *sorted(self._reach(roots | {self.target.options}))]
 
@@ -135,13 +135,13 @@ class SourceGraph:
         return keys | {self.originals[key] for key in keys if key in self.originals}
 
     def _read_table(self, tree: ast.Module) -> None:
-        """From a literal table ``KERNELS = {"op": kernel, ...}`` what each entry means; under "" what the whole file does."""
+        """From literal tables ``KERNELS = {"op": kernel, ...}`` what a name's entries mean; under "" what the whole file does."""
         self.roots[""] = self._meant(self.target.table, tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):
                 for key, value in zip(node.keys, node.values, strict=True):
                     if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        self.roots[key.value] = self._meant(self.target.table, value)
+                        self.roots[key.value] = self.roots.get(key.value, set()) | self._meant(self.target.table, value)
 
 
 def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -1,6 +1,7 @@
 """Units: what is compiled and kept as one file: an instruction for one dtype, or the ``interpreter``.
 
-``relu-float32``; ``take_rows``, which has no operand of the program's dtype.
+``relu-float32``; ``take_rows``, which has no operand of the program's dtype; ``matmul_bfloat16-wgmma``, a variant for some devices
+and shapes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def unit_name(op: str, dtype: str) -> str:
 
 
 def split_unit(unit: str) -> tuple[str, str]:
-    """The instruction and the dtype (float32 where it does not matter) of ``unit``."""
+    """The instruction and the dtype (float32 where it does not matter) of ``unit``, or what else it is for."""
     op, _, dtype = unit.partition("-")
     return op, dtype or "float32"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastnn_kernels.instructions import INSTRUCTIONS
+from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS
 from fastnn_kernels.reference.kernels import KERNELS as REFERENCE
 
 from benchmarks.peers import all_peers, plain_c
@@ -57,7 +57,8 @@ SIZES = (6, 11, 6)
 KERNELS = {
     **{f"matmul-{a:d}{b:d}": KernelSpec("matmul", (5, 33, 17), a, b) for a in (False, True) for b in (False, True)},
     "matmul-float64": KernelSpec("matmul", (5, 33, 17), dtype="float64"),
-    **{op: KernelSpec(op, SIZES[: len(INSTRUCTIONS[op].dimensions)]) for op in INSTRUCTIONS if op != "matmul"},
+    "matmul_bfloat16": KernelSpec("matmul_bfloat16", (5, 33, 17), transpose_b=True),
+    **{op: KernelSpec(op, SIZES[: len(INSTRUCTIONS[op].dimensions)]) for op in INSTRUCTIONS if op not in PRODUCTS},
     **{op: KernelSpec(op, (67,)) for op in LIMITS},
 }
 

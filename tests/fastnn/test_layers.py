@@ -78,7 +78,7 @@ def test_unknown_keywords_are_refused_with_what_was_meant(wrong, right):
     [
         (lambda: Dense(2, name="a/b"), "`name` must be a string without '/'"),
         (lambda: Dense(2, trainable="no"), "`trainable` must be True or False"),
-        (lambda: Dense(2, dtype="int32"), "dtype must be 'float32' or 'float64'"),
+        (lambda: Dense(2, dtype="int32"), "dtype must be 'float32', 'float64', 'mixed_bfloat16' or a DTypePolicy, got 'int32'"),
         (lambda: Dense(2, input_dim=0), "invalid value for `input_dim`"),
         (lambda: Dense(2, input_shape=(None,)), "`input_shape` must have known sizes"),
         (lambda: Flatten(data_format="channels_first"), "data_format must be 'channels_last'"),

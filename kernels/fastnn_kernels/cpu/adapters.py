@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn_kernels.instructions import DTYPES, ROW_OPERANDS, Instruction, OperandSpec
+from fastnn_kernels.instructions import ROW_OPERANDS, Instruction, OperandSpec, dtype_name
 
 
 def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> str:
@@ -10,7 +10,7 @@ def _array(spec: OperandSpec, place: int, words: dict[str, int], dtype: str) -> 
     shape = [str(size) if isinstance(size, int) else f"load_int(row + {8 * words[size]})" for size in spec.shape]
     if spec.optional:
         shape[0] = f"({shape[0]} if {address} != 0 else 0)"
-    return f"array_{dtype if spec.dtype == 'f' else DTYPES[spec.dtype]}({address}, ({', '.join(shape)},))"
+    return f"array_{dtype_name(spec.dtype, dtype)}({address}, ({', '.join(shape)},))"
 
 
 def adapter_source(instruction: Instruction, dtype: str) -> str:

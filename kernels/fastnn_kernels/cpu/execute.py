@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from fastnn_kernels.cpu import objects, team
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import FLAG_BARRIER, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS
-from fastnn_kernels.operands import MOST_WORKERS, address, check_attributes, check_operands, find_instruction, integer
+from fastnn_kernels.operands import (
+    MOST_WORKERS,
+    address,
+    check_attributes,
+    check_operands,
+    find_instruction,
+    integer,
+    supply_scratch,
+)
 from fastnn_kernels.units import unit_name
 
 CACHE_LINE = 64
@@ -81,9 +89,7 @@ def prepare(
     Parameters and errors are those of `execute`.
     """
     instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
-    arrays = dict(operands)
-    if any(spec.name == "scratch" for spec in instruction.operands):
-        arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))
+    arrays = supply_scratch(instruction, operands, SCRATCH_ELEMENTS * workers, dtype)
     sizes = check_operands(instruction, arrays, dtype)
     table = np.zeros((1, ROW_WORDS), np.int64)
     unit = unit_name(name, dtype)

@@ -95,3 +95,19 @@ def float_of(typingctx: Any, bits: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
 
     return types.float32(types.int32), codegen
+
+
+@intrinsic
+def widened(typingctx: Any, x: Any) -> Any:
+    """The float32 that a bfloat16's bits stand for; a float as it is."""
+    if isinstance(x, types.Float):
+        return x(x), lambda context, builder, signature, args: args[0]
+    return types.float32(x), lambda context, builder, signature, args: widen(builder, args[0])
+
+
+def widen(builder: Any, bits: Any) -> Any:
+    """The float32 numbers, one or a vector, whose upper halves are ``bits``."""
+    vector = isinstance(bits.type, ir.VectorType)
+    word, number = (ir.VectorType(kind, bits.type.count) if vector else kind for kind in (ir.IntType(32), ir.FloatType()))
+    places = ir.Constant(word, [16] * bits.type.count if vector else 16)
+    return builder.bitcast(builder.shl(builder.zext(bits, word), places), number)

@@ -74,6 +74,7 @@ array_float64 = _array_maker(types.float64)
 array_int32 = _array_maker(types.int32)
 array_int64 = _array_maker(types.int64)
 array_uint8 = _array_maker(types.uint8)
+array_uint16 = _array_maker(types.uint16)
 
 
 @intrinsic

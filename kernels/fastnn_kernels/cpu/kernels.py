@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cpu import activations, batches, dropout, logit_losses, losses, metrics, softmax, totals, updates
+from fastnn_kernels.cpu import activations, batches, bfloat16, dropout, logit_losses, losses, metrics, softmax, totals, updates
 from fastnn_kernels.cpu.matmul import gemm
 
 KERNELS: dict[str, Any] = {
@@ -13,6 +13,8 @@ KERNELS: dict[str, Any] = {
     "take_rows": batches.take_rows,
     "put_rows": batches.put_rows,
     "matmul": gemm.matmul,
+    "matmul_bfloat16": gemm.matmul,
+    "to_bfloat16": bfloat16.to_bfloat16,
     "sum_rows": gemm.sum_rows,
     "relu": activations.relu,
     "relu_backward": activations.relu_backward,

@@ -16,11 +16,17 @@ from numba.cuda import dispatcher, types
 from fastnn_kernels.cuda import probe, ptx
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
 from fastnn_kernels.cuda.kernels import BLOCKS
+from fastnn_kernels.cuda.variants import MAP, variant_of
 from fastnn_kernels.units import symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
 ENVIRONMENTS = re.compile(r"^\.common .*NumbaEnv.*\n", re.MULTILINE)
 """Variables that Numba makes for every function and no kernel reads; their names count compilations."""
+
+VERSION = re.compile(r"^\.version .*$", re.MULTILINE)
+
+DRIVERS = ".version 8.0"
+"""What the oldest driver of CUDA 12 assembles; Hopper's instructions are as old."""
 
 _lock = threading.RLock()
 
@@ -34,7 +40,8 @@ def architecture(capability: tuple[int, int]) -> str:
 def entry_point(unit: str) -> tuple[Any, Callable[..., None]]:
     """The signature and the Python function of ``unit``."""
     function = entry_function(unit, {**vars(ptx), "int64": types.int64, "uint64": types.uint64})
-    return types.void(*(getattr(types, kind) for kind in unit_parameters(unit).values())), function
+    kinds = unit_parameters(unit).values()
+    return types.void(*(types.uint64 if kind == MAP else getattr(types, kind) for kind in kinds)), function
 
 
 @contextmanager
@@ -53,6 +60,7 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
     """``unit`` as PTX, its entry named `symbol`."""
     signature, function = entry_point(unit)
     target = (*capability, "a") if capability[0] >= 9 else capability
+    variant = variant_of(unit)
     with _compute_capability(capability):
         text, _ = cuda.compile(
             function,
@@ -61,11 +69,32 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
             abi="numba",
             cc=target,
             output="ptx",
-            launch_bounds=(ptx.THREADS, BLOCKS.get(unit, 1)),
+            launch_bounds=(variant.threads if variant else ptx.THREADS, BLOCKS.get(unit, 1)),
             fastmath=False,
         )
     (mangled,) = ENTRY.findall(text)
-    return ENVIRONMENTS.sub("", text).replace(mangled, symbol(unit))
+    return _maps_by_value(ENVIRONMENTS.sub("", text).replace(mangled, symbol(unit)), unit)
+
+
+def _maps_by_value(text: str, unit: str) -> str:
+    """PTX in which a parameter that is a tensor map holds its 128 bytes, and its address is taken where it was read."""
+    for number, kind in enumerate(unit_parameters(unit).values()):
+        name = rf"{symbol(unit)}_param_{number}\b"
+        if kind == MAP:
+            text = re.sub(rf"\.param \.u64 ({name})", r".param .align 64 .b8 \1[128]", text)
+            read = rf"ld\.param\.[ub]64\s+(%\w+), \[({name})\];"
+            text, count = re.subn(read, r"mov.b64 \1, \2;\n\tcvta.param.u64 \1, \1;", text)
+            if not count:
+                raise RuntimeError(f"unit {unit!r} does not read its parameter {number} as was expected: {text[:2000]}")
+    return text
+
+
+def compile_whole(unit: str, capability: tuple[int, int]) -> bytes:
+    """``unit`` as PTX that the driver assembles.
+
+    nvJitLink assembles for linking with other code, where there is no setmaxnreg, and each wgmma waits for the one before.
+    """
+    return VERSION.sub(DRIVERS, compile_ptx(unit, capability)).encode()
 
 
 def compile_cubin(unit: str, capability: tuple[int, int]) -> tuple[bytes, str]:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from fastnn_kernels.cuda import ptx_simulated
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
 from fastnn_kernels.cuda.simulator import run_blocks
+from fastnn_kernels.cuda.tensor_map import TensorMap
+from fastnn_kernels.cuda.variants import VARIANTS, Variant, prepared, with_variants
 
 ALIGNMENT = 256
 """Of allocated memory, as on a device."""
@@ -57,11 +59,12 @@ def _check(address: int, size: int) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """A unit as something to launch, and the names and types of its parameters."""
+    """A unit as something to launch, the names and types of its parameters, and the variants that may run in its place."""
 
     unit: str
     parameters: dict[str, str]
     function: Callable[..., None]
+    variants: tuple[tuple[Variant, Callable[..., None]], ...] = ()
 
 
 Launch = tuple[Entry, int, Sequence[float]]
@@ -83,12 +86,17 @@ class Stream:
 
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""
-        kinds = entry.parameters.values()
-        values = [float(value) if kind == "float64" else int(value) for kind, value in zip(kinds, arguments, strict=True)]
-        for kind, value in zip(kinds, values, strict=True):
-            if kind == "uint64" and value:
-                _check(int(value), 1)
-        run_blocks(entry.function, blocks, ptx_simulated.THREADS, tuple(values))
+        kinds = zip(entry.parameters.items(), arguments, strict=True)
+        values = {name: float(value) if kind == "float64" else int(value) for (name, kind), value in kinds}
+        for name, kind in entry.parameters.items():
+            if kind == "uint64" and values[name]:
+                _check(int(values[name]), 1)
+        function, shape, taken = prepared(entry.function, entry.variants, blocks, values, properties()["multiprocessors"])
+        for tensor_map in taken:
+            if isinstance(tensor_map, TensorMap):
+                _check(tensor_map.address, 2 * tensor_map.rows * tensor_map.columns)
+        options = {"cluster": shape.cluster, "shared_bytes": shape.shared_bytes}
+        run_blocks(function, shape.blocks, shape.threads, tuple(taken), **options)
 
     def capture(self, launches: Iterable[Launch]) -> Graph:
         """Launches to repeat."""
@@ -118,5 +126,8 @@ def ready(unit: str) -> bool:
 
 
 def load(units: Iterable[str], progress: Callable[[int, int, str], None] | None = None) -> dict[str, Entry]:
-    """The entry of every unit."""
-    return {unit: Entry(unit, unit_parameters(unit), entry_function(unit, vars(ptx_simulated))) for unit in units}
+    """The entry of every unit, with all variants."""
+    units = list(units)
+    functions = {unit: entry_function(unit, vars(ptx_simulated)) for unit in with_variants(units, None)}
+    variants = {unit: ((VARIANTS[unit], functions[VARIANTS[unit].unit]),) for unit in units if unit in VARIANTS}
+    return {unit: Entry(unit, unit_parameters(unit), functions[unit], variants.get(unit, ())) for unit in units}

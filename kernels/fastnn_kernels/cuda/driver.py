@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cuda.bindings import driver
-from cuda.core import Device, Kernel, LaunchConfig, launch
+from cuda.core import Device, Kernel, LaunchConfig, TensorMapDescriptor, TensorMapDescriptorOptions, launch
+from cuda.core.utils import StridedMemoryView
 from numpy.typing import NDArray
 
-from fastnn_kernels.cuda import THREADS, objects, probe
+from fastnn_kernels.cuda import objects, probe
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.objects import Progress
+from fastnn_kernels.cuda.tensor_map import BOX_COLUMNS, TensorMap
+from fastnn_kernels.cuda.variants import VARIANTS, Shape, Variant, prepared, with_variants
 
 _threads = threading.local()
 
@@ -91,26 +94,56 @@ def allocate(size: int) -> Buffer:
 
 @dataclass(frozen=True)
 class Entry:
-    """A unit as something to launch, and the names and types of its parameters."""
+    """A unit as something to launch, the names and types of its parameters, and the variants that may run in its place."""
 
     unit: str
     parameters: dict[str, str]
     kernel: Kernel
+    variants: tuple[tuple[Variant, Kernel], ...] = ()
 
 
 Launch = tuple[Entry, int, Sequence[float]]
 """An entry, its number of blocks and its arguments."""
 
 
-def _arguments(entry: Entry, values: Sequence[float]) -> Iterator[float]:
-    """What cuda.core takes for an int64, a uint64 or a float64 by its type in Python."""
-    for kind, value in zip(entry.parameters.values(), values, strict=True):
-        yield float(value) if kind == "float64" else int(value)
+def _prepared(entry: Entry, blocks: int, arguments: Sequence[float]) -> tuple[Any, ...]:
+    """What cuda.core launches: configuration, kernel and arguments, each of the Python type by which it knows the kernel's."""
+    kinds = zip(entry.parameters.items(), arguments, strict=True)
+    values = {name: float(value) if kind == "float64" else int(value) for (name, kind), value in kinds}
+    multiprocessors = int(use().properties.multiprocessor_count)
+    kernel, shape, values_and_maps = prepared(entry.kernel, entry.variants, blocks, values, multiprocessors)
+    taken = [_descriptor(value) if isinstance(value, TensorMap) else value for value in values_and_maps]
+    return _configuration(shape), kernel, *taken
 
 
 @cache
-def _configuration(blocks: int) -> LaunchConfig:
-    return LaunchConfig(grid=blocks, block=THREADS)
+def _configuration(shape: Shape) -> LaunchConfig:
+    if shape.cluster == 1:
+        return LaunchConfig(grid=shape.blocks, block=shape.threads, shmem_size=shape.shared_bytes)
+    clusters = shape.blocks // shape.cluster
+    return LaunchConfig(grid=clusters, cluster=shape.cluster, block=shape.threads, shmem_size=shape.shared_bytes)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A map's matrix as cuda.core takes arrays."""
+
+    tensor_map: TensorMap
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        shape = self.tensor_map.rows, self.tensor_map.columns
+        return {"shape": shape, "typestr": "<u2", "data": (self.tensor_map.address, False), "strides": None, "version": 3}
+
+
+@lru_cache(1024)
+def _descriptor(tensor_map: TensorMap) -> TensorMapDescriptor:
+    """The driver's form of a map; a launch, or a graph, copies it."""
+    view = StridedMemoryView.from_any_interface(_Matrix(tensor_map), stream_ptr=-1)
+    options = TensorMapDescriptorOptions(box_dim=(tensor_map.box_rows, BOX_COLUMNS))
+    options.swizzle = type(options.swizzle).SWIZZLE_128B  # cuda.core has no public name for these types
+    options.l2_promotion = type(options.l2_promotion).L2_256B
+    return view.as_tensor_map(options=options)
 
 
 class Stream:
@@ -134,15 +167,16 @@ class Stream:
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""
         use()
-        launch(self._stream, _configuration(blocks), entry.kernel, *_arguments(entry, arguments))
+        launch(self._stream, *_prepared(entry, blocks, arguments))
 
     def capture(self, launches: Iterable[Launch]) -> Graph:
         """Launches as one graph, to repeat."""
         use()
+        prepared_launches = [_prepared(*given) for given in launches]
         builder = self._stream.create_graph_builder().begin_building()
         try:
-            for entry, blocks, arguments in launches:
-                launch(builder, _configuration(blocks), entry.kernel, *_arguments(entry, arguments))
+            for given in prepared_launches:
+                launch(builder, *given)
         finally:
             builder.end_building()
         graph = builder.complete()
@@ -176,6 +210,16 @@ def ready(unit: str) -> bool:
 
 def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, Entry]:
     """The entry of every unit, compiled where neither this process nor the cache has it."""
-    units = list(units)
-    kernels = objects.load(units, tuple(use().compute_capability), progress)
-    return {unit: Entry(unit, unit_parameters(unit), kernels[unit]) for unit in units}
+    units, capability = list(units), tuple(use().compute_capability)
+    kernels = objects.load(with_variants(units, capability), capability, progress)
+    return {unit: Entry(unit, unit_parameters(unit), kernels[unit], _variants(unit, kernels)) for unit in units}
+
+
+def _variants(unit: str, kernels: Mapping[str, Kernel]) -> tuple[tuple[Variant, Kernel], ...]:
+    """The loaded variants of ``unit``, allowed the shared memory that they need."""
+    variant = VARIANTS.get(unit)
+    if variant is None or variant.unit not in kernels:
+        return ()
+    kernel, attribute = kernels[variant.unit], driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    _call(driver.cuKernelSetAttribute, attribute, variant.shared_bytes, kernel.handle, _call(driver.cuDeviceGet, 0))
+    return ((variant, kernel),)

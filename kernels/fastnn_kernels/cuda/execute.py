@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
-from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer
+from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer, supply_scratch
 from fastnn_kernels.units import unit_name
 
 
@@ -28,9 +27,7 @@ def execute(
     begins ``shift`` elements after an address that suits any access.
     """
     instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
-    arrays = dict(operands)
-    if any(spec.name == "scratch" for spec in instruction.operands):
-        arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))
+    arrays = supply_scratch(instruction, operands, SCRATCH_ELEMENTS * workers, dtype)
     sizes = check_operands(instruction, arrays, dtype)
     attributes = attributes or {}
     check_attributes(instruction, attributes)

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastnn_kernels.instructions import DTYPES, FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS, Instruction
+from fastnn_kernels.instructions import (
+    FLAG_STATUS,
+    INSTRUCTIONS,
+    ROW_FLAGS,
+    ROW_OPERANDS,
+    ROW_WORDS,
+    STATUS,
+    Instruction,
+    dtype_name,
+)
 
 NUMBERS = {op: number for number, op in enumerate(INSTRUCTIONS)}
 """Word 0 of a row."""
@@ -70,9 +79,7 @@ def _arguments(instruction: Instruction, dtype: str) -> list[str]:
         shape = [sizes[size] if isinstance(size, str) else str(size) for size in spec.shape]
         if spec.optional:
             shape[0] = f"({shape[0]} if {_word(place)} != 0 else 0)"
-        arguments.append(
-            f"array_{dtype if spec.dtype == 'f' else DTYPES[spec.dtype]}(uint64({_word(place)}), ({', '.join(shape)},))"
-        )
+        arguments.append(f"array_{dtype_name(spec.dtype, dtype)}(uint64({_word(place)}), ({', '.join(shape)},))")
     for place, (_, kind) in enumerate(instruction.attributes, start=first_size + len(sizes)):
         arguments.append(_word(place) if kind == "i" else f"load_float(words + uint64({8 * place}))")
     return [*arguments, "0", "1"]

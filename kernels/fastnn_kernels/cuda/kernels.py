@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn_kernels.cuda import activations, batches, dropout, losses, metrics, totals, updates
-from fastnn_kernels.cuda.matmul import gemm
+from fastnn_kernels.cuda import activations, batches, bfloat16, dropout, losses, metrics, totals, updates
+from fastnn_kernels.cuda.matmul import gemm, wgmma
 
 KERNELS: dict[str, Any] = {
     "shuffle": batches.shuffle,
@@ -13,6 +13,8 @@ KERNELS: dict[str, Any] = {
     "take_rows": batches.take_rows,
     "put_rows": batches.put_rows,
     "matmul": gemm.matmul,
+    "matmul_bfloat16": gemm.matmul,
+    "to_bfloat16": bfloat16.to_bfloat16,
     "sum_rows": gemm.sum_rows,
     "relu": activations.relu,
     "relu_backward": activations.relu_backward,
@@ -46,9 +48,13 @@ KERNELS: dict[str, Any] = {
     "adam": updates.adam,
 }
 
-KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32}
-"""Kernels for one dtype alone; the interpreter, whose programs are small, has no use for them."""
+KERNELS_OF_UNITS: dict[str, Any] = {
+    "matmul-float32": gemm.matmul_float32,
+    "matmul_bfloat16": gemm.matmul_bfloat16,
+    "matmul_bfloat16-wgmma": wgmma.matmul_bfloat16,
+}
+"""Kernels for one dtype alone, large tiles among them, and variants; the interpreter, whose programs are small, needs none."""
 
-BLOCKS = {"matmul-float32": 2}
+BLOCKS = {"matmul-float32": 2, "matmul_bfloat16": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""

@@ -1,4 +1,6 @@
-"""Objects: units as cubins, kept as files of our own for each architecture; compiled where one is missing, loaded by cuda.core."""
+"""Objects: units as cubins, variants as PTX, in files of our own for each architecture; compiled where one is missing, loaded by
+cuda.core.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from cuda.core import Kernel, ObjectCode
 from fastnn_kernels import digests, store, system
 from fastnn_kernels.cuda import THREADS
 from fastnn_kernels.cuda.adapters import adapter_source
+from fastnn_kernels.cuda.variants import variant_of
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.sources import Target
 from fastnn_kernels.units import INTERPRETER, split_unit, symbol, unit_name
@@ -29,7 +32,7 @@ CUDA = Target(
     folder="cuda",
     host_files=(
         *("adapters", "check", "device", "device_simulated", "driver", "execute", "objects", "probe"),
-        *("ptx_simulated", "simulator"),
+        *("ptx_hopper_simulated", "ptx_simulated", "simulator", "tensor_map", "variants"),
     ),
     names="cuda/ptx.py",
     options=("cuda/ptx.py", "device_function"),
@@ -89,7 +92,8 @@ def load(units: Iterable[str], capability: Capability, progress: Progress | None
         missing = [unit for unit in dict.fromkeys(units) if (unit, capability) not in _kernels]
         if missing:
             for unit, data in cubins(missing, capability, progress).items():
-                _kernels[unit, capability] = ObjectCode.from_cubin(data, name=unit).get_kernel(symbol(unit))
+                make = ObjectCode.from_ptx if variant_of(unit) else ObjectCode.from_cubin
+                _kernels[unit, capability] = make(data, name=unit).get_kernel(symbol(unit))
         return {unit: _kernels[unit, capability] for unit in units}
 
 
@@ -107,7 +111,7 @@ def _suffix(capability: Capability) -> str:
 
 
 def cubins(units: Iterable[str], capability: Capability, progress: Progress | None = None) -> dict[str, bytes]:
-    """The machine code of every unit, from the directory or compiled into it; needs no GPU."""
+    """The code of every unit, from the directory or compiled into it; needs no GPU."""
     units, folder = list(units), store.directory()
     suffix = _suffix(capability)
     names = _digests(units, suffix, folder)
@@ -143,10 +147,10 @@ def _digests(units: Iterable[str], suffix: str, folder: Path | None) -> dict[str
 
 
 def _compile(unit: str, capability: Capability) -> bytes:
-    from fastnn_kernels.cuda.compiler import compile_cubin
+    from fastnn_kernels.cuda.compiler import compile_cubin, compile_whole
 
     start = time.perf_counter()
     with system.interrupts_deferred():
-        data, _ = compile_cubin(unit, capability)
+        data = compile_whole(unit, capability) if variant_of(unit) else compile_cubin(unit, capability)[0]
     _report.compiled[unit] = time.perf_counter() - start
     return data

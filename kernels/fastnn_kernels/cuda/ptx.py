@@ -19,6 +19,8 @@ from fastnn_kernels.cuda import THREADS as THREADS
 WARP = 32
 WHOLE_WARP = 0xFFFFFFFF
 
+uint16, int32 = types.uint16, types.int32
+
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 F32, F64, VOID = ir.FloatType(), ir.DoubleType(), ir.VoidType()
 
@@ -95,6 +97,7 @@ array_float64 = _array_maker(types.float64)
 array_int32 = _array_maker(types.int32)
 array_int64 = _array_maker(types.int64)
 array_uint8 = _array_maker(types.uint8)
+array_uint16 = _array_maker(types.uint16)
 
 
 def _loader(numba_type: Any, ir_type: Any) -> Any:
@@ -216,7 +219,7 @@ def thread(typingctx: Any) -> Any:
 
 @intrinsic
 def address_of(typingctx: Any, array: Any) -> Any:
-    """Where an array's elements begin; 128-bit loads and stores need multiples of 16."""
+    """Where an array's elements begin, 0 for an absent operand; 128-bit loads and stores need multiples of 16."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, I64)
@@ -244,36 +247,79 @@ def _reinterpreted(dtype_of_result: Callable[[Any], Any]) -> Any:
 
 flat = _reinterpreted(lambda array: array.dtype)
 words = _reinterpreted(lambda array: types.uint32)
-"""A C-contiguous array as a vector; of bytes as a vector of uint32."""
+halves = _reinterpreted(lambda array: types.uint16)
+"""A C-contiguous array as a vector; its memory as a vector of uint32, or of uint16."""
+
+
+def quad_alignment(item_bytes: int) -> int:
+    """What the address of four elements is a multiple of where they are read or written at a time."""
+    return min(16, 4 * item_bytes)
+
+
+def _vector_loader(count: int) -> Any:
+    @intrinsic
+    def load(typingctx: Any, array: Any, index: Any) -> Any:
+        alignment = min(16, count * array.dtype.bitwidth // 8)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            item = context.get_data_type(array.dtype)
+            pointer = _pointer(context, builder, array, args[0], args[1])
+            vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, count).as_pointer()), align=alignment)
+            return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(count)], item)
+
+        return types.UniTuple(array.dtype, count)(array, types.uint64), codegen
+
+    return load
+
+
+def _vector_storer(count: int) -> Any:
+    @intrinsic
+    def store(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
+        alignment = min(16, count * array.dtype.bitwidth // 8)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            vector_type = ir.VectorType(context.get_data_type(array.dtype), count)
+            vector = ir.Constant(vector_type, ir.Undefined)
+            for place, value in enumerate(_unpack(builder, args[2], count)):
+                vector = builder.insert_element(vector, value, I32(place))
+            pointer = _pointer(context, builder, array, args[0], args[1])
+            builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=alignment)
+            return context.get_dummy_value()
+
+        return types.void(array, types.uint64, types.UniTuple(array.dtype, count)), codegen
+
+    return store
+
+
+load2, load4 = _vector_loader(2), _vector_loader(4)
+"""Elements ``index`` to ``index + 1`` or ``+ 3`` of an array, counted through all its axes; their address is a multiple of their
+size, or of 16: see `quad_alignment`."""
+
+store2, store4 = _vector_storer(2), _vector_storer(4)
+"""``array[index : index + 2] = values``, or ``+ 4``; for the address see `load4`."""
 
 
 @intrinsic
-def load4(typingctx: Any, array: Any, index: Any) -> Any:
-    """Elements ``index`` to ``index + 3`` of an array, counted through all its axes; their address is a multiple of 16."""
+def bits_of(typingctx: Any, x: Any) -> Any:
+    """The bits of a float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        item = context.get_data_type(array.dtype)
-        pointer = _pointer(context, builder, array, args[0], args[1])
-        vector = builder.load(builder.bitcast(pointer, ir.VectorType(item, 4).as_pointer()), align=16)
-        return _pack(builder, [builder.extract_element(vector, I32(place)) for place in range(4)], item)
+        return builder.bitcast(args[0], I32)
 
-    return types.UniTuple(array.dtype, 4)(array, types.uint64), codegen
+    return types.uint32(types.float32), codegen
 
 
 @intrinsic
-def store4(typingctx: Any, array: Any, index: Any, values: Any) -> Any:
-    """``array[index : index + 4] = values``; the address is a multiple of 16."""
+def widened(typingctx: Any, values: Any) -> Any:
+    """A tuple of floats as it is, or of the float32 numbers that bfloat16's bits stand for."""
+    if isinstance(values.dtype, types.Float):
+        return values(values), lambda context, builder, signature, args: args[0]
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector_type = ir.VectorType(context.get_data_type(array.dtype), 4)
-        vector = ir.Constant(vector_type, ir.Undefined)
-        for place, value in enumerate(_unpack(builder, args[2], 4)):
-            vector = builder.insert_element(vector, value, I32(place))
-        pointer = _pointer(context, builder, array, args[0], args[1])
-        builder.store(vector, builder.bitcast(pointer, vector_type.as_pointer()), align=16)
-        return context.get_dummy_value()
+        words = [builder.shl(builder.zext(bits, I32), I32(16)) for bits in _unpack(builder, args[0], values.count)]
+        return _pack(builder, [builder.bitcast(word, F32) for word in words], F32)
 
-    return types.void(array, types.uint64, types.UniTuple(array.dtype, 4)), codegen
+    return types.UniTuple(types.float32, values.count)(values), codegen
 
 
 @intrinsic
@@ -321,18 +367,26 @@ def architecture(typingctx: Any) -> Any:
     return types.uint32(), codegen
 
 
+def _shared_address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """Where element ``index`` of an array lies in shared memory."""
+    pointer = _pointer(context, builder, array_type, array, index)
+    return builder.ptrtoint(builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, SHARED)), I32)
+
+
 @intrinsic
-def copy16_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any) -> Any:
-    """16 bytes of a global array into a shared one, past the registers; from sm_80. Both addresses are multiples of 16."""
+def copy16_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any, inside: Any) -> Any:
+    """16 bytes of a global array into a shared one, past the registers, zeros unless ``inside``; from sm_80. Both addresses are
+    multiples of 16.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, target, args[0], args[1])
-        shared = builder.ptrtoint(builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, SHARED)), I64)
+        shared = _shared_address(context, builder, target, args[0], args[1])
         data = builder.ptrtoint(_pointer(context, builder, source, args[2], args[3]), I64)
-        _inline(builder, VOID, "cp.async.cg.shared.global [$0], [$1], 16;", "l,l,~{memory}", [shared, data])
+        size = builder.select(args[4], I32(16), I32(0))
+        _inline(builder, VOID, "cp.async.cg.shared.global [$0], [$1], 16, $2;", "r,l,r,~{memory}", [shared, data, size])
         return context.get_dummy_value()
 
-    return types.void(target, types.uint64, source, types.uint64), codegen
+    return types.void(target, types.uint64, source, types.uint64, types.boolean), codegen
 
 
 @intrinsic
@@ -390,12 +444,30 @@ def rest_tf32(typingctx: Any, values: Any, rounded: Any) -> Any:
     return values(values, rounded), _on_each(REST_TF32, 2)
 
 
-@intrinsic
-def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
-    """``total + a @ b`` of a warp's tiles, 16x8 by 8x8 each, from sm_80: 4 numbers a thread of each of a's tiles, 2 of b's, 4 of
-    total's; ``total`` row of tiles after row. With g = lane // 4 and t = lane % 4 a thread holds a[g, t], a[g + 8, t], a[g, t + 4],
-    a[g + 8, t + 4]; b[t, g], b[t + 4, g]; total[g, 2 t], total[g, 2 t + 1], total[g + 8, 2 t], total[g + 8, 2 t + 1].
-    """
+def _matrix_loader(form: str) -> Any:
+    @intrinsic
+    def load_matrices(typingctx: Any, array: Any, index: Any) -> Any:
+        """Four 8x8 matrices of 16-bit elements from shared memory, two elements of each a thread, in one uint32: with g = lane // 4
+        and t = lane % 4 those at [g, 2 t] and [g, 2 t + 1]; transposed those at [2 t, g] and [2 t + 1, g]. Row r of matrix k begins
+        at the ``index`` of lane 8 k + r, its address a multiple of 16.
+        """
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            text = f"ldmatrix.sync.aligned.m8n8.x4{form}.shared.b16 {{$0,$1,$2,$3}}, [$4];"
+            address = _shared_address(context, builder, array, *args)
+            found = _inline(builder, ir.LiteralStructType([I32] * 4), text, "=r,=r,=r,=r,r,~{memory}", [address])
+            return _pack(builder, _unpack(builder, found, 4), I32)
+
+        return types.UniTuple(types.uint32, 4)(array, types.uint64), codegen
+
+    return load_matrices
+
+
+load_matrices, load_matrices_transposed = _matrix_loader(""), _matrix_loader(".trans")
+
+
+def _mma(kind: str, total: Any, a: Any, b: Any) -> Any:
+    """Code for the products of a warp's tiles: four registers a thread of each of a's tiles, two of b's, four of total's."""
     rows, columns = a.count // 4, b.count // 2
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -403,7 +475,7 @@ def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
         left, right = (
             [builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
         )
-        text = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
+        text = f"mma.sync.aligned.{kind} {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, {{$10,$11,$12,$13}};"
         constraints = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f"
         for m in range(rows):
             for n in range(columns) if m % 2 == 0 else reversed(range(columns)):
@@ -413,4 +485,21 @@ def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
                 sums[place] = _unpack(builder, result, 4)
         return _pack(builder, sums, F32)
 
-    return total(total, a, b), codegen
+    return codegen
+
+
+@intrinsic
+def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """``total + a @ b`` of a warp's tiles, 16x8 by 8x8 each, from sm_80: 4 numbers a thread of each of a's tiles, 2 of b's, 4 of
+    total's; ``total`` row of tiles after row. With g = lane // 4 and t = lane % 4 a thread holds a[g, t], a[g + 8, t], a[g, t + 4],
+    a[g + 8, t + 4]; b[t, g], b[t + 4, g]; total[g, 2 t], total[g, 2 t + 1], total[g + 8, 2 t], total[g + 8, 2 t + 1].
+    """
+    return total(total, a, b), _mma("m16n8k8.row.col.f32.tf32.tf32.f32", total, a, b)
+
+
+@intrinsic
+def mma_bfloat16(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """`mma_tf32` of bfloat16 tiles, 16x16 by 16x8, two neighbouring terms in one uint32: a[g, 2 t] and a[g, 2 t + 1], the same
+    of row g + 8, of terms 2 t + 8 and 2 t + 9, and of both; b[2 t, g] and b[2 t + 1, g], b[2 t + 8, g] and b[2 t + 9, g].
+    """
+    return total(total, a, b), _mma("m16n8k16.row.col.f32.bf16.bf16.f32", total, a, b)

@@ -87,6 +87,7 @@ array_float64 = _array_maker("float64")
 array_int32 = _array_maker("int32")
 array_int64 = _array_maker("int64")
 array_uint8 = _array_maker("uint8")
+array_uint16 = _array_maker("uint16")
 
 
 def load_int(address: int) -> int:
@@ -112,35 +113,60 @@ def unsigned(value: int) -> int:
     return int(value)
 
 
-int64 = uint64 = int
+int32 = int64 = uint64 = int
+uint16 = np.uint16
 
 
 def address_of(array: NDArray) -> int:
-    return array.ctypes.data
+    return array.ctypes.data if array.size else 0
 
 
 def flat(array: NDArray) -> NDArray:
     return array.reshape(-1)
 
 
+def halves(array: NDArray) -> NDArray:
+    return array.reshape(-1).view(np.uint16)
+
+
 def words(array: NDArray) -> NDArray:
     return array.reshape(-1)[: array.size // 4 * 4].view(np.uint32)
 
 
-def _aligned(array: NDArray, index: int) -> int:
-    if (array.ctypes.data + int(index) * array.itemsize) % 16:
-        raise RuntimeError(f"the address of element {index} is no multiple of 16")
-    return int(index)
+def quad_alignment(item_bytes: int) -> int:
+    return min(16, 4 * item_bytes)
+
+
+def _vector(array: NDArray, index: int, count: int) -> NDArray:
+    size, first = min(16, count * array.itemsize), int(index)
+    if (array.ctypes.data + first * array.itemsize) % size:
+        raise RuntimeError(f"the address of element {index} is no multiple of {size}")
+    return array.reshape(-1)[first : first + count]
+
+
+def load2(array: NDArray, index: int) -> tuple[Any, ...]:
+    return tuple(_vector(array, index, 2))
 
 
 def load4(array: NDArray, index: int) -> tuple[Any, ...]:
-    first = _aligned(array, index)
-    return tuple(array.reshape(-1)[first : first + 4])
+    return tuple(_vector(array, index, 4))
+
+
+def store2(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
+    _vector(array, index, 2)[:] = values
 
 
 def store4(array: NDArray, index: int, values: tuple[Any, ...]) -> None:
-    first = _aligned(array, index)
-    array.reshape(-1)[first : first + 4] = values
+    _vector(array, index, 4)[:] = values
+
+
+def bits_of(x: Any) -> int:
+    return int(np.float32(x).view(np.uint32))
+
+
+def widened(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    bits = np.array(values)
+    return values if bits.dtype != np.uint16 else tuple((bits.astype(np.uint32) << 16).view(np.float32))
 
 
 def zeros(dtype: Any, count: int) -> tuple[Any, ...]:
@@ -155,17 +181,31 @@ def architecture() -> int:
     return 80
 
 
-def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int) -> None:
-    store, load, count = _aligned(target, target_index), _aligned(source, source_index), 16 // source.itemsize
-    target.reshape(-1)[store : store + count] = source.reshape(-1)[load : load + count]
+def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int, inside: bool) -> None:
+    """Done when it is waited for."""
+    count = 16 // source.itemsize
+    written, read = _vector(target, target_index, count), _vector(source, source_index, count) if inside else 0
+
+    def copy() -> None:
+        written[:] = read
+
+    _copies()[-1].append(copy)
+
+
+def _copies() -> list[list[Callable[[], None]]]:
+    """Groups of the thread's copies under way; the last one is not complete."""
+    return local.block.copies.setdefault(local.thread, [[]])
 
 
 def copies_commit() -> None:
-    pass
+    _copies().append([])
 
 
 def copies_wait(groups: int) -> None:
-    pass
+    under_way = _copies()
+    while len(under_way) > groups + 1:
+        for copy in under_way.pop(0):
+            copy()
 
 
 def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -177,18 +217,51 @@ def rest_tf32(values: tuple[Any, ...], rounded: tuple[Any, ...]) -> tuple[Any, .
     return round_tf32(tuple(np.array(values, np.float32) - np.array(rounded, np.float32)))
 
 
-def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Every thread gives its numbers and reads the tiles; they are float32 here, of which the tensor cores read 19 bits."""
-    state, warp, lane = local.block, _warp(), local.thread % WARP
-    state.values[local.thread] = np.array(a).reshape(-1, 4), np.array(b).reshape(-1, 2)
+def _warp_gives(value: Any) -> list[Any]:
+    """What every lane of the warp gave."""
+    state, warp = local.block, _warp()
+    state.values[local.thread] = value
     state.wait(warp)
     given = [state.values[thread] for thread in warp]
     state.wait(warp)
-    left = np.array([rows for rows, _ in given]).reshape(8, 4, -1, 4)  # g, t, tile, number
-    right = np.array([columns for _, columns in given]).reshape(8, 4, -1, 2)
-    a_tiles = np.concatenate([np.concatenate([left[..., h + 2 * k] for h in (0, 1)]) for k in (0, 1)], axis=1)  # 16, 8, tile
-    b_tiles = np.concatenate([right[..., k].transpose(1, 0, 2) for k in (0, 1)])  # 8, 8, tile
-    products = np.einsum("ikm,kjn->mnij", a_tiles, b_tiles, dtype=np.float64)
-    g, t = lane // 4, lane % 4
+    return given
+
+
+def _load_matrices(array: NDArray, index: int, transposed: bool) -> tuple[Any, ...]:
+    matrices, (g, t) = np.array(_warp_gives(_vector(array, index, 8)), np.uint32).reshape(4, 8, 8), divmod(local.thread % WARP, 4)
+    mine = (matrices.transpose(0, 2, 1) if transposed else matrices)[:, g, 2 * t : 2 * t + 2]
+    return tuple(mine[:, 0] | mine[:, 1] << 16)
+
+
+def load_matrices(array: NDArray, index: int) -> tuple[Any, ...]:
+    return _load_matrices(array, index, False)
+
+
+def load_matrices_transposed(array: NDArray, index: int) -> tuple[Any, ...]:
+    return _load_matrices(array, index, True)
+
+
+def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The numbers are float32 here, of which the tensor cores read 19 bits."""
+    return _mma(total, np.array(a)[:, None], np.array(b)[:, None])
+
+
+def mma_bfloat16(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    def pairs(registers: tuple[Any, ...]) -> NDArray:
+        bits = np.array(registers, np.uint32)
+        return np.stack([bits << 16, bits & 0xFFFF0000], axis=1).view(np.float32)
+
+    return _mma(total, pairs(a), pairs(b))
+
+
+def _mma(total: tuple[Any, ...], a: NDArray, b: NDArray) -> tuple[Any, ...]:
+    """``total + a @ b``: every thread gives its numbers, one or two neighbouring terms in each register, and reads the tiles."""
+    given, width = _warp_gives((a, b)), a.shape[1]
+    left = np.array([rows for rows, _ in given]).reshape(8, 4, -1, 2, 2, width)  # g, t, tile, upper terms, lower rows, term
+    right = np.array([columns for _, columns in given]).reshape(8, 4, -1, 2, width)  # g, t, tile, upper terms, term
+    a_tiles = left.transpose(2, 4, 0, 3, 1, 5).reshape(-1, 16, 8 * width)
+    b_tiles = right.transpose(2, 3, 1, 4, 0).reshape(-1, 8 * width, 8)
+    products = np.einsum("mik,nkj->mnij", a_tiles, b_tiles, dtype=np.float64)
+    g, t = divmod(local.thread % WARP, 4)
     mine = products[:, :, [g, g, g + 8, g + 8], [2 * t, 2 * t + 1, 2 * t, 2 * t + 1]]
     return tuple((np.array(total) + mine.reshape(-1)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Four neighbouring elements of a vector at a time, by accesses of 128 bits where the address allows it."""
+"""Four neighbouring elements of a vector at a time, by one access, two for float64, where the address allows it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Any
 from fastnn_kernels.cuda.block import THREADS, maximum, thread
 from fastnn_kernels.cuda.target import kernel, ptx
 
-VECTOR_BYTES = 16
-"""What the address of a 128-bit access is a multiple of."""
-
 flat, words = ptx.flat, ptx.words
+quad_alignment = kernel(ptx.quad_alignment)
 
 
 @kernel
@@ -25,7 +23,7 @@ def load4(x, i, stop, padding):
     """``x[i : i + 4]``; from ``stop`` on the padding."""
     i, end = ptx.unsigned(i), ptx.unsigned(stop)
     second, third, fourth = i + ptx.unsigned(1), i + ptx.unsigned(2), i + ptx.unsigned(3)
-    if fourth < end and is_aligned(x, i, VECTOR_BYTES):
+    if fourth < end and is_aligned(x, i, quad_alignment(x.itemsize)):
         return ptx.load4(x, i)
     return (
         x[i] if i < end else padding,
@@ -40,7 +38,7 @@ def store4(x, i, stop, values):
     """``x[i : i + 4] = values``, before ``stop``."""
     i, end = ptx.unsigned(i), ptx.unsigned(stop)
     second, third, fourth = i + ptx.unsigned(1), i + ptx.unsigned(2), i + ptx.unsigned(3)
-    if fourth < end and is_aligned(x, i, VECTOR_BYTES):
+    if fourth < end and is_aligned(x, i, quad_alignment(x.itemsize)):
         ptx.store4(x, i, values)
         return
     if i < end:

@@ -28,6 +28,16 @@ def floats(name: str, value: ArrayLike, like: NDArray | None = None, first: str 
     return array
 
 
+def bfloat16(name: str, value: ArrayLike) -> NDArray[np.uint16]:
+    """``value``, an array of bfloat16 numbers or of their bits, as their bits."""
+    array = np.asarray(value)
+    if array.dtype.name == "bfloat16":
+        return array.view(np.uint16)
+    if array.dtype != np.uint16:
+        raise TypeError(f"{name} must be bfloat16, or its bits as uint16, got {array.dtype}; to_bfloat16({name}) rounds float32")
+    return array
+
+
 def direct(array: NDArray) -> bool:
     """Whether a kernel can work on the array itself."""
     return array.flags.c_contiguous and array.flags.aligned
@@ -60,7 +70,7 @@ def check_written(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} is written in place and must be a NumPy array, got {type(array).__name__}")
     if array.dtype != dtype:
-        raise TypeError(f"{name} must be {dtype} as the inputs are, got {array.dtype}")
+        raise TypeError(f"{name} must be {dtype}, that of the result, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, that of the result, got {array.shape}")
     if not array.flags.writeable:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn_kernels.cpu import cost
 from fastnn_kernels.cpu.execute import call, make_scratch
 from fastnn_kernels.functions.arrays import (
+    bfloat16,
     check_apart,
     check_shape,
     choose_workers,
@@ -88,14 +89,124 @@ def matmul(
     """
     first = _matrix("a", floats("a", a))
     second = _matrix("b", floats("b", b, first, "a"))
+    return _multiply(first, second, bias, activation, bool(transpose_a), bool(transpose_b), first.dtype, out, workers)
+
+
+def matmul_bfloat16(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    bias: ArrayLike | None = None,
+    activation: str | None = None,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    out: NDArray | None = None,
+    workers: int | None = None,
+) -> NDArray:
+    """`matmul` of bfloat16 numbers, with float32 sums: ``out = activation(a @ b + bias)``.
+
+    Parameters
+    ----------
+    a : array_like of shape (M, K); (K, M) with ``transpose_a``
+        bfloat16 numbers: what `to_bfloat16` returned, their bits as uint16, or an array of ``ml_dtypes.bfloat16``.
+    b : array_like of shape (K, N); (N, K) with ``transpose_b``
+        As a.
+    bias : array_like of shape (N,), optional
+        float32, added to every row.
+    activation, transpose_a, transpose_b, workers
+        As in `matmul`.
+    out : ndarray of shape (M, N), optional
+        Where to write the result, float32. It may share memory with an input: that costs a copy.
+
+    Returns
+    -------
+    ndarray of shape (M, N)
+        ``out``, or a new array of float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `matmul`; also if a or b is anything else than bfloat16 or uint16, or the bias is not float32.
+
+    Notes
+    -----
+    A product of two bfloat16 numbers is exact in float32. The CPU widens them on the way to its float32 kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = to_bfloat16(np.float32([[1, 2]])), to_bfloat16(np.float32([[3], [4]]))
+    >>> matmul_bfloat16(a, b)
+    array([[11.]], dtype=float32)
+    """
+    first, second = (_matrix(name, bfloat16(name, value)) for name, value in (("a", a), ("b", b)))
+    float32 = np.dtype(np.float32)
+    return _multiply(first, second, bias, activation, bool(transpose_a), bool(transpose_b), float32, out, workers)
+
+
+def to_bfloat16(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray[np.uint16]:
+    """The nearest bfloat16 numbers, by their bits; of two equally near the even one.
+
+    A bfloat16 is the upper half of a float32: its sign, its 8 bits of exponent and 7 bits of its fraction. NaN stays NaN,
+    infinities stay, subnormals become 0, and from ``0x1.ffp127`` on numbers become infinite.
+
+    Parameters
+    ----------
+    x : array_like
+        float32.
+    out : ndarray of uint16, optional
+        Where to write the result; of x's shape. It may share memory with x: that costs a copy.
+    workers : int, optional
+        Threads to use; None chooses by the amount of work. The result is the same bits for any number.
+
+    Returns
+    -------
+    ndarray of uint16
+        ``out``, or a new array of x's shape. ``result.view(ml_dtypes.bfloat16)`` shows the numbers, where that package is there.
+
+    Raises
+    ------
+    TypeError
+        If x is not float32, ``out`` is not an array of uint16, or ``workers`` is no integer.
+    ValueError
+        If ``out`` has another shape or is read-only, or ``workers`` is not from 1 to 1024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [hex(bits) for bits in to_bfloat16(np.float32([1.0, -2.0, 3.14159]))]
+    ['0x3f80', '0xc000', '0x4049']
+    """
+    values = np.asarray(x)
+    if values.dtype != np.float32:
+        raise TypeError(f"x must be float32, got {values.dtype}; np.asarray(x, np.float32) makes such a copy")
+    values = contiguous(values)
+    result = result_array(out, values.shape, np.dtype(np.uint16), values)
+    split = choose_workers(workers, cost.streaming_ns(values.nbytes + result.nbytes))
+    call("to_bfloat16", values.dtype, (values, result), (values.size,), (), split)
+    return deliver(result, out)
+
+
+def _multiply(
+    first: NDArray,
+    second: NDArray,
+    bias: ArrayLike | None,
+    activation: str | None,
+    transpose_a: bool,
+    transpose_b: bool,
+    dtype: np.dtype,
+    out: NDArray | None,
+    workers: int | None,
+) -> NDArray:
+    """The product of two matrices, ``a`` and ``b``; its sums and the bias are of ``dtype``."""
     terms, rows = first.shape if transpose_a else first.shape[::-1]
     columns, other = second.shape if transpose_b else second.shape[::-1]
     if terms != other:
-        flags = f"transpose_a={bool(transpose_a)}, transpose_b={bool(transpose_b)}"
+        flags = f"transpose_a={transpose_a}, transpose_b={transpose_b}"
         raise ValueError(f"a of shape {first.shape} and b of shape {second.shape} do not fit: {terms} terms and {other} ({flags})")
-    added = _bias(bias, columns, first, "a")
-    result = result_array(out, (rows, columns), first.dtype, first, second, added)
-    product(first, second, added, _activation(activation), bool(transpose_a), bool(transpose_b), result, workers)
+    added = _bias(bias, columns, np.empty(0, dtype), "a" if first.dtype == dtype else "out")
+    result = result_array(out, (rows, columns), dtype, first, second, added)
+    product(first, second, added, _activation(activation), transpose_a, transpose_b, result, workers)
     return deliver(result, out)
 
 
@@ -227,16 +338,17 @@ def product(
     out: NDArray,
     workers: int | None,
 ) -> None:
-    """The instruction ``matmul`` on checked matrices of any layout; ``out`` is contiguous."""
+    """The instruction ``matmul``, or that of bfloat16, on checked matrices of any layout; ``out`` is contiguous."""
     terms = a.shape[0] if transpose_a else a.shape[1]
     if terms == 0:  # an empty sum is 0: one term of zeros
         a, b, transpose_a, transpose_b = np.zeros((len(out), 1), a.dtype), np.zeros((1, out.shape[1]), a.dtype), False, False
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
-    split = choose_workers(workers, cost.matmul_ns(out.size * terms, a.itemsize))
-    scratch = make_scratch(a.dtype, split)
+    split = choose_workers(workers, cost.matmul_ns(out.size * terms, out.itemsize))
+    scratch = make_scratch(out.dtype, split)
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
-    call("matmul", a.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), split)
+    name = "matmul" if a.dtype == out.dtype else "matmul_bfloat16"
+    call(name, out.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), split)
 
 
 def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:

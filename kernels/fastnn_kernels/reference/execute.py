@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer
+from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer, supply_scratch
 from fastnn_kernels.reference.kernels import KERNELS
 
 
@@ -25,9 +25,9 @@ def execute(
     """
     instruction, attributes = find_instruction(name), attributes or {}
     integer("workers", workers, 1, MOST_WORKERS)
-    arrays = {"scratch": np.empty(0, dtype)} if any(spec.name == "scratch" for spec in instruction.operands) else {}
-    check_operands(instruction, arrays | dict(operands), dtype)
+    arrays = supply_scratch(instruction, operands, 0, dtype)
+    check_operands(instruction, arrays, dtype)
     check_attributes(instruction, attributes)
-    given = [(arrays | dict(operands)).get(spec.name) for spec in instruction.operands]
+    given = [arrays.get(spec.name) for spec in instruction.operands]
     with np.errstate(all="ignore"):
         KERNELS[name](*given, *(attributes[attribute] for attribute, _ in instruction.attributes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastnn_kernels.reference import activations, batches, dropout, losses, matmul, metrics, totals, updates
+from fastnn_kernels.reference import activations, batches, bfloat16, dropout, losses, matmul, metrics, totals, updates
 
 KERNELS: dict[str, Callable[..., None]] = {
     function.__name__: function
@@ -14,6 +14,8 @@ KERNELS: dict[str, Callable[..., None]] = {
         batches.take_rows,
         batches.put_rows,
         matmul.matmul,
+        matmul.matmul_bfloat16,
+        bfloat16.to_bfloat16,
         matmul.sum_rows,
         activations.relu,
         activations.relu_backward,

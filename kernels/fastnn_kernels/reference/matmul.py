@@ -6,6 +6,7 @@ import numpy as np
 
 from fastnn_kernels.instructions import ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
 from fastnn_kernels.reference.activations import relu_of, sigmoid_of
+from fastnn_kernels.reference.bfloat16 import Bits, widened
 from fastnn_kernels.reference.storage import Array, float64, store
 
 
@@ -33,6 +34,22 @@ def matmul(
     elif activation == ACTIVATION_TANH:
         product = np.tanh(product)
     store(out, product, accumulate)
+
+
+def matmul_bfloat16(
+    a: Bits,
+    b: Bits,
+    bias: Array | None,
+    scratch: Array | None,
+    out: Array,
+    transpose_a: int,
+    transpose_b: int,
+    activation: int,
+    negative_slope: float,
+    accumulate: int,
+) -> None:
+    """`matmul` of bfloat16 numbers."""
+    matmul(widened(a), widened(b), bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate)
 
 
 def sum_rows(x: Array, out: Array, accumulate: int) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, Instruction, OperandSpec
+from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, PRODUCTS, Instruction, OperandSpec, dtype_name
+from fastnn_kernels.reference.bfloat16 import to_bfloat16
 from fastnn_kernels.reference.kernels import KERNELS
 
 GUARD = 64
@@ -69,16 +70,19 @@ class Case:
         if spec.name in self.absent:
             return None
         shape = tuple(self.sizes[size] if isinstance(size, str) else size for size in spec.shape)
-        array = guarded(shape, {"f": dtype, "f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8"}[spec.dtype])
+        array = guarded(shape, dtype_name(spec.dtype, dtype))
         if self.reads(spec) and spec.name != "scratch":
-            array[...] = fill(self, spec, shape, rng)
+            values = array if spec.dtype != "b2" else np.empty(shape)
+            values[...] = fill(self, spec, shape, rng)
             if self.special is not None and spec.name == self.special[0]:
-                sprinkle(array, self.special[1])
+                sprinkle(values, self.special[1])
+            if spec.dtype == "b2":
+                to_bfloat16(values, array)
         return array
 
     def reduction_length(self) -> int:
         """How many terms the longest sum of the call has."""
-        if self.op == "matmul":
+        if self.op in PRODUCTS:
             return self.sizes["A0" if self.all_attributes()["transpose_a"] else "A1"]
         if self.op in ("sum_rows", "accumulate_mean", "accumulate_loss", "loss_scale"):
             return self.sizes.get("M", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,39 @@ def _products() -> list[Case]:
         _product("special values, relu without a slope", 40, 33, 34, "", special=True, activation=1),
         _product("special values, sigmoid", 40, 33, 34, "", special=True, activation=2),
     ]
+
+
+def _bfloat16() -> list[Case]:
+    """`_products` of bfloat16; and those that tensor cores read 16 bytes at a time, or cannot."""
+    cases = [replace(case, op="matmul_bfloat16") for case in _products()]
+    shapes = {
+        "rows of whole chunks": (72, 40, 136),
+        "rows of whole chunks, small tiles": (40, 40, 40),
+        "odd rows": (19, 45, 33),
+        "many tiles": (520, 72, 528),
+        "many large tiles": (1032, 40, 2064),
+    }
+    for path, shape in shapes.items():
+        for ta, tb in itertools.product((0, 1), (0, 1)):
+            cases.append(replace(_product(f"{path} {ta}{tb}", *shape, "", transpose_a=ta, transpose_b=tb), op="matmul_bfloat16"))
+    large = (1096, 328, 2104)  # 9 x 9 tiles of warpgroups, with edges everywhere
+    cases += [
+        replace(_product("warpgroups 00", *large, ""), op="matmul_bfloat16"),
+        replace(_product("warpgroups 01, accumulate", *large, transpose_b=1, accumulate=1), op="matmul_bfloat16"),
+        replace(_product("warpgroups 10, tanh", *large, "", transpose_a=1, activation=3), op="matmul_bfloat16"),
+        replace(_product("warpgroups 11, relu", *large, "", transpose_a=1, transpose_b=1, activation=1), op="matmul_bfloat16"),
+    ]
+    return [
+        *cases,
+        _case("to_bfloat16", "one element", N=1),
+        _case("to_bfloat16", "several blocks and a tail", N=9001),
+        _case("to_bfloat16", "special values", N=67, special=("x", SPECIAL)),
+        _case("to_bfloat16", "ties and limits", N=100, special=("x", _HALFWAY)),
+    ]
+
+
+_HALFWAY = (1 + 2**-8, -1 - 2**-8, 1 + 3 * 2**-8, 3.3895e38, 3.3961e38, -3.3962e38, 1.1754943e-38, -1.1754942e-38, 1.175494e-38)
+"""Between two bfloat16 numbers; about the largest one and what rounds to infinity; about the smallest normal one."""
 
 
 def _activations() -> list[Case]:
@@ -227,4 +261,4 @@ def _sums() -> list[Case]:
     return cases
 
 
-CASES = [*_batches(), *_products(), *_sums(), *_activations(), *_dropouts(), *_losses(), *_updates()]
+CASES = [*_batches(), *_products(), *_bfloat16(), *_sums(), *_activations(), *_dropouts(), *_losses(), *_updates()]

@@ -11,7 +11,7 @@ import numpy as np
 from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.interpreter import NUMBERS
-from fastnn_kernels.instructions import DTYPES, FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.instructions import FLAG_STATUS, INSTRUCTIONS, ROW_FLAGS, ROW_OPERANDS, ROW_WORDS, STATUS, dtype_name
 from fastnn_kernels.reference.kernels import KERNELS
 from fastnn_kernels.units import INTERPRETER, split_unit
 
@@ -62,7 +62,7 @@ def _kernel(op: str, dtype: str) -> Callable[..., None]:
         values = arguments[len(addresses) :]
         sizes = dict(zip(instruction.dimensions, values, strict=False))
         operands = [
-            array_at(address, [sizes.get(size, size) for size in spec.shape], dtype if spec.dtype == "f" else DTYPES[spec.dtype])
+            array_at(address, [sizes.get(size, size) for size in spec.shape], dtype_name(spec.dtype, dtype))
             for spec, address in zip(instruction.operands, addresses, strict=True)
         ]
         with np.errstate(all="ignore"):

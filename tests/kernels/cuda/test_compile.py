@@ -78,6 +78,18 @@ def test_an_interpreter_depends_on_the_kernels_of_its_dtype(objects, monkeypatch
     assert [unit for unit in before if before[unit] != after[unit]] == ["interpreter-float32", UNIT]
 
 
+def test_a_kernel_of_one_unit_alone_is_compiled_again_when_it_changes(objects, monkeypatch):
+    units = ["matmul_bfloat16-wgmma", "matmul_bfloat16", "matmul-float32", "matmul-float64"]
+    before, edited = objects._digests(units, "", None), dict(objects.CUDA.read_sources())
+    edited["cuda/matmul/wgmma.py"] = edited["cuda/matmul/wgmma.py"].replace("stage, parity = 0, 1", "stage, parity = 0, 0")
+    monkeypatch.setattr(type(objects.CUDA), "read_sources", lambda target: edited)
+    after = objects._digests(units, "", None)
+    assert [unit for unit in units if before[unit] != after[unit]] == units[:1]
+    edited["cuda/matmul/gemm.py"] = edited["cuda/matmul/gemm.py"].replace("ptx.architecture() >= TENSOR_CORES:", "True:")
+    last = objects._digests(units, "", None)
+    assert [unit for unit in units if last[unit] != after[unit]] == ["matmul-float32"]
+
+
 def test_check_reports_local_memory(compiler, monkeypatch):
     from fastnn_kernels.cuda import check
 
@@ -95,8 +107,57 @@ def test_check_reports_a_missing_instruction(compiler, monkeypatch):
     from fastnn_kernels.cuda import check
 
     monkeypatch.setattr(check, "CAPABILITIES", ((7, 5), (8, 0)))
-    monkeypatch.setattr(check, "ON_TENSOR_CORES", {UNIT: "HMMA"})
+    monkeypatch.setattr(check, "ON_TENSOR_CORES", {UNIT: ("HMMA",)})
     old, new = check.check_unit(UNIT)
     assert old.startswith("ok ")
     assert new.startswith("BAD")
     assert new.endswith("no HMMA")
+
+
+VARIANT = "matmul_bfloat16-wgmma"
+
+
+@pytest.fixture
+def small_variant(compiler, monkeypatch):
+    """A kernel that is quickly compiled in the variant's place: it touches both of its maps."""
+    from fastnn_kernels.cuda import kernels
+    from fastnn_kernels.cuda.target import hopper, kernel
+
+    @kernel
+    def touch(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, a_map, b_map, worker, workers):
+        hopper.load_box(0, a_map, 0, 0, 0)
+        hopper.load_box(0, b_map, 0, 0, 0)
+
+    monkeypatch.setitem(kernels.KERNELS_OF_UNITS, VARIANT, touch)
+
+
+def test_a_variant_is_kept_as_ptx_with_its_maps_by_value(small_variant, objects, tmp_path):
+    text = objects.cubins([VARIANT], (9, 0))[VARIANT].decode()
+    parameters = re.search(r"\.entry fastnn_matmul_bfloat16_wgmma\(([^)]*)\)", text)[1].split(",")
+    assert [".align 64 .b8" in line and "[128]" in line for line in parameters] == [False] * (len(parameters) - 2) + [True] * 2
+    for parameter in (f"fastnn_matmul_bfloat16_wgmma_param_{len(parameters) - number}" for number in (2, 1)):
+        assert re.search(rf"mov\.b64 (%\w+), {parameter};\s+cvta\.param\.u64 \1, \1;", text)
+    assert ".maxntid 384" in text
+    assert text.count(".version") == text.count(".version 8.0") == 1
+    assert [path.read_bytes()[:0] for path in tmp_path.glob(f"{VARIANT}-*")] == [b""]
+
+
+def test_check_assembles_a_variant_for_its_architecture_alone(small_variant, compiler, monkeypatch):
+    from fastnn_kernels.cuda import check
+
+    if check.find_nvidia_binary_utility("ptxas") is None:
+        pytest.skip("needs nvidia-cuda-nvcc")
+    (line,) = check.check_unit(VARIANT)
+    assert line.startswith(f"BAD {VARIANT} sm_90a: ")
+    assert line.endswith(" no HGMMA no USETMAXREG")
+    monkeypatch.setattr(check, "assemble", lambda unit, capability: (b"", "(C7515) serialized; Used 9 registers"))
+    monkeypatch.setattr(check, "disassemble", lambda code, unit: "HGMMA UTMALDG USETMAXREG")
+    assert check.check_unit(VARIANT) == [f"BAD {VARIANT} sm_90a: 9 registers, 0 bytes C7515"]
+
+
+def test_a_program_that_is_missing_is_named(compiler, monkeypatch):
+    from fastnn_kernels.cuda import check
+
+    monkeypatch.setattr(check, "find_nvidia_binary_utility", lambda name: None)
+    with pytest.raises(RuntimeError, match="ptxas is missing: pip install nvidia-cuda-nvcc"):
+        check._run("ptxas", "nvidia-cuda-nvcc", "-v")

@@ -14,7 +14,8 @@ def driver(monkeypatch):
     pytest.importorskip("cuda.core", reason="needs the packages of an extra: cuda13 or cuda12")
     from fastnn_kernels.cuda import driver
 
-    monkeypatch.setattr(driver._threads, "device", SimpleNamespace(create_stream=lambda: SimpleNamespace(handle=7)), raising=False)
+    device = SimpleNamespace(create_stream=lambda: SimpleNamespace(handle=7), properties=SimpleNamespace(multiprocessor_count=132))
+    monkeypatch.setattr(driver._threads, "device", device, raising=False)
     return driver
 
 
@@ -97,3 +98,74 @@ def test_kernels_run_as_launched_and_as_a_graph(driver, monkeypatch):
     stream.capture([(entry, 2, (np.int64(7), 0))]).launch(times=2)
     assert done == [(False, (3, 1, 1), (1, 2.5)), (True, (2, 1, 1), (7, 0.0)), "end", "upload", "graph", "graph"]
     assert [type(argument) for argument in done[1][2]] == [int, float]  # by their types cuda.core knows the kernel's
+
+
+def test_a_variant_is_launched_in_its_own_way(driver, calls, monkeypatch):
+    from fastnn_kernels.cuda.adapters import unit_parameters
+    from fastnn_kernels.cuda.tensor_map import TensorMap
+    from fastnn_kernels.cuda.variants import VARIANTS, Shape
+
+    done, variant, parameters = [], VARIANTS["matmul_bfloat16"], unit_parameters("matmul_bfloat16")
+    sizes = dict.fromkeys(("A0", "A1", "B0", "B1", "M", "N"), 4096)
+    arguments = [sizes.get(name, 256 if name.endswith("_address") else 0) for name in parameters]
+    monkeypatch.setattr(driver, "_configuration", lambda shape: shape)
+    monkeypatch.setattr(driver, "_descriptor", lambda tensor_map: tensor_map)
+    monkeypatch.setattr(driver, "launch", lambda queue, *launched: done.append(launched))
+    entry = driver.Entry("matmul_bfloat16", parameters, "own", ((variant, "variant"),))
+    driver.Stream().launch(entry, 528, arguments)
+    driver.Stream().launch(entry, 3, [*arguments[:1], 264, *arguments[2:]])  # an address that does not suit
+    (shape, kernel, *given), (other, own, *_) = done
+    assert (kernel, shape.blocks, shape.threads, shape.cluster, shape.shared_bytes) == (
+        "variant",
+        132,
+        384,
+        2,
+        variant.shared_bytes,
+    )
+    assert given[-2:] == [TensorMap(256, 4096, 4096, 128), TensorMap(256, 4096, 4096, 64)]
+    assert (own, other) == ("own", Shape(3))
+
+
+@pytest.mark.parametrize(("cluster", "grid"), [(1, 6), (2, 3)])
+def test_a_grid_is_counted_in_clusters(driver, monkeypatch, cluster, grid):
+    from fastnn_kernels.cuda.variants import Shape
+
+    monkeypatch.setattr(driver, "LaunchConfig", lambda **options: options)
+    found = driver._configuration.__wrapped__(Shape(6, 384, cluster, 1000))
+    assert {"cluster": 1, **found} == {"grid": grid, "cluster": cluster, "block": 384, "shmem_size": 1000}
+
+
+def test_variants_are_allowed_their_shared_memory(driver, calls, monkeypatch):
+    from fastnn_kernels.cuda.variants import VARIANTS
+
+    done, success = [], driver.driver.CUresult.CUDA_SUCCESS
+    loaded = {
+        unit: SimpleNamespace(handle=f"handle of {unit}") for unit in ("matmul_bfloat16", "matmul_bfloat16-wgmma", "relu-float32")
+    }
+    monkeypatch.setattr(driver._threads.device, "compute_capability", (9, 0), raising=False)
+    monkeypatch.setattr(driver.objects, "load", lambda units, capability, progress: {unit: loaded[unit] for unit in units})
+    monkeypatch.setattr(driver.driver, "cuDeviceGet", lambda number: (success, f"device {number}"))
+    monkeypatch.setattr(driver.driver, "cuKernelSetAttribute", lambda *call: done.append(call) or (success,))
+    entries = driver.load(["matmul_bfloat16", "relu-float32"])
+    variant, kernel = VARIANTS["matmul_bfloat16"], loaded["matmul_bfloat16-wgmma"]
+    assert {unit: entry.variants for unit, entry in entries.items()} == {
+        "matmul_bfloat16": ((variant, kernel),),
+        "relu-float32": (),
+    }
+    assert [call[1:] for call in done] == [(variant.shared_bytes, kernel.handle, "device 0")]
+    monkeypatch.setattr(driver._threads.device, "compute_capability", (8, 0))
+    assert driver.load(["matmul_bfloat16"])["matmul_bfloat16"].variants == ()
+
+
+def test_a_map_is_made_of_the_matrix_that_it_describes(driver, monkeypatch):
+    from fastnn_kernels.cuda.tensor_map import TensorMap
+
+    def view(matrix, stream_ptr):
+        assert matrix.__cuda_array_interface__["data"] == (4096, False)
+        assert matrix.__cuda_array_interface__["shape"] == (300, 40)
+        return SimpleNamespace(as_tensor_map=lambda options: options)
+
+    monkeypatch.setattr(driver, "StridedMemoryView", SimpleNamespace(from_any_interface=view))
+    options = driver._descriptor.__wrapped__(TensorMap(4096, 300, 40, 128))
+    assert options.box_dim == (128, 64)
+    assert (options.swizzle.name, options.l2_promotion.name) == ("SWIZZLE_128B", "L2_256B")

@@ -93,3 +93,49 @@ def test_flips(padding: int) -> None:
         pytest.skip("the kernel is compiled")
     tile = Tile(64, 64, padding)
     assert [flip_of(tile)(term) for term in range(64)] == [tile.flip(term) for term in range(64)]
+
+
+@pytest.mark.parametrize("shift", [0, 1, 8])
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_products_of_bfloat16_begin_anywhere(transpose_a: int, transpose_b: int, shift: int) -> None:
+    """With edges on all sides; on tensor cores where the address is a multiple of 16."""
+    from fastnn_kernels.cuda.execute import execute
+
+    rng = np.random.default_rng(shift)
+    a, b = (rng.integers(-8, 9, shape).astype(np.float32) for shape in ((72, 40), (40, 136)))
+    out = np.full((72, 136), np.nan, np.float32)
+    given = {"a": upper_halves(a.T if transpose_a else a), "b": upper_halves(b.T if transpose_b else b), "out": out}
+    attributes = {**ATTRIBUTES, "transpose_a": transpose_a, "transpose_b": transpose_b}
+    execute("matmul_bfloat16", given, attributes, shift=shift)
+    np.testing.assert_array_equal(out, a @ b)
+
+
+def upper_halves(numbers: NDArray) -> NDArray[np.uint16]:
+    """Whole numbers up to 256, as bfloat16."""
+    return np.ascontiguousarray((np.ascontiguousarray(numbers).view(np.uint32) >> 16).astype(np.uint16))
+
+
+@pytest.mark.parametrize("chunks", [4, 8, 16])
+def test_the_rows_of_a_slab_that_are_read_at_a_time_lie_in_different_banks(chunks: int) -> None:
+    """Eight rows, a chunk of 16 bytes of each."""
+    from fastnn_kernels.cuda.matmul.blocking import BANKS
+    from fastnn_kernels.cuda.matmul.slabs import swizzle_of
+    from fastnn_kernels.cuda.target import SIMULATED
+
+    if not SIMULATED:
+        pytest.skip("the kernel is compiled")
+    swizzle = swizzle_of(chunks)
+    for first in (0, 8, 24):
+        for chunk in range(chunks):
+            places = [(row * chunks + (chunk ^ swizzle(row))) for row in range(first, first + 8)]
+            assert len({4 * place % BANKS for place in places}) == 8
+            assert all(place // chunks == row for place, row in zip(places, range(first, first + 8), strict=True))
+
+
+def test_tiles_of_bfloat16_fit_a_block() -> None:
+    from fastnn_kernels.cuda.block import THREADS, WARP
+    from fastnn_kernels.cuda.matmul.blocking import HALF_LARGE, HALF_MEDIUM, HALF_SHARED_ELEMENTS
+
+    for tile in (HALF_LARGE, HALF_MEDIUM):
+        assert tile.rows // tile.warp_rows * tile.warps_across == THREADS // WARP
+        assert tile.shared_elements <= HALF_SHARED_ELEMENTS <= 48 * 1024 // 4

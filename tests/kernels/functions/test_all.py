@@ -152,7 +152,7 @@ def test_out_that_cannot_be_written_is_refused(call: Call) -> None:
     read_only.flags.writeable = False
     refused = (
         (np.empty(call.out).tolist(), TypeError, "out is written in place and must be a NumPy array, got list"),
-        (np.empty(call.out, np.float32), TypeError, "out must be float64 as the inputs are, got float32"),
+        (np.empty(call.out, np.float32), TypeError, "out must be float64, that of the result, got float32"),
         (np.empty((2, *call.out)), ValueError, "out must have shape .*, that of the result, got"),
         (read_only, ValueError, "out is read-only"),
     )

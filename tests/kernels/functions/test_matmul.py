@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from fastnn_kernels import dense, dense_backward, matmul
+from fastnn_kernels import dense, dense_backward, matmul, matmul_bfloat16, to_bfloat16
 
 ACTIVATIONS = {
     None: lambda x: x,
@@ -106,3 +108,71 @@ def test_matmul_refuses(a: tuple[int, ...], b: tuple[int, ...], keywords: dict, 
 def test_dense_refuses_another_number_of_features(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"x must have shape \(\.\.\., 4\) for a kernel of shape \(4, 2\), got"):
         dense(np.ones(shape), np.ones((4, 2)))
+
+
+HALVES = np.float32([[1.5, -2.0, 0.25], [3.0, 8.0, -1.0]])
+"""bfloat16 numbers, and their products and sums too."""
+
+BITS = np.zeros((2, 3), np.uint16)
+
+
+def test_products_of_bfloat16() -> None:
+    a, b = to_bfloat16(HALVES), to_bfloat16(np.ascontiguousarray(HALVES.T))
+    assert a.dtype == np.uint16
+    exact = HALVES @ HALVES.T
+    bias = np.float32([0.5, -100.0])
+    np.testing.assert_array_equal(matmul_bfloat16(a, b), exact)
+    np.testing.assert_array_equal(
+        matmul_bfloat16(a, a, transpose_b=True, bias=bias, activation="relu"), np.maximum(exact + bias, 0)
+    )
+    np.testing.assert_array_equal(matmul_bfloat16(b.T, b), exact)
+    np.testing.assert_array_equal(matmul_bfloat16(a, np.zeros((3, 0), np.uint16)), np.zeros((2, 0)))
+    np.testing.assert_array_equal(matmul_bfloat16(a[:, :0], b[:0]), np.zeros((2, 2)))
+    out = np.empty((4, 4), np.float32)[::2, ::2]
+    assert matmul_bfloat16(a, b, out=out, workers=3) is out
+    np.testing.assert_array_equal(out, exact)
+
+
+def test_arrays_of_ml_dtypes_are_read() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="JAX and TensorFlow bring it")
+    a = HALVES.astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(matmul_bfloat16(a, a, transpose_b=True), HALVES @ HALVES.T)
+    np.testing.assert_array_equal(to_bfloat16(HALVES).view(ml_dtypes.bfloat16), a)
+
+
+def test_rounding_takes_any_layout_and_out() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    wanted = (x.view(np.uint32) >> 16).astype(np.uint16)
+    np.testing.assert_array_equal(to_bfloat16(x.T), wanted.T)
+    np.testing.assert_array_equal(to_bfloat16(x[:, ::2]), wanted[:, ::2])
+    assert to_bfloat16(np.float32(2.0)).shape == ()
+    out = np.empty(x.shape, np.uint16)
+    assert to_bfloat16(x, out=out) is out
+    np.testing.assert_array_equal(out, wanted)
+    over = x.copy()
+    shared = over.view(np.uint16)[:, :6]
+    np.testing.assert_array_equal(to_bfloat16(over, out=shared), wanted)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: to_bfloat16(np.zeros(3)), TypeError, r"x must be float32, got float64; np.asarray\(x, np.float32\) makes"),
+        (lambda: to_bfloat16(HALVES, out=np.empty((2, 3), np.float32)), TypeError, "out must be uint16, that of the result, got"),
+        (
+            lambda: matmul_bfloat16(HALVES, HALVES),
+            TypeError,
+            r"a must be bfloat16, or its bits as uint16, got float32; to_bfloat16\(a\)",
+        ),
+        (lambda: matmul_bfloat16(BITS, BITS), ValueError, r"a of shape \(2, 3\) and b of shape \(2, 3\) do not fit"),
+        (lambda: matmul_bfloat16(BITS[0], BITS), ValueError, "a must have two axes"),
+        (
+            lambda: matmul_bfloat16(BITS, BITS, transpose_b=True, bias=[1.0, 2.0]),
+            *(TypeError, r"bias is float64, but out is float32; bias.astype\(out.dtype\) makes them equal"),
+        ),
+        (lambda: matmul_bfloat16(BITS, BITS, transpose_b=True, out=np.empty((2, 2))), TypeError, "out must be float32, that of"),
+    ],
+)
+def test_other_arguments_of_bfloat16_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -12,7 +12,7 @@ from fastnn_kernels.cpu.floats import select
 from fastnn_kernels.cpu.matmul.blocking import KC, MC, NC
 from fastnn_kernels.cpu.matmul.gemv import FEW_ROWS, few_rows
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, narrow_tile, packing_tile, whole_tile, wide_tile
-from fastnn_kernels.cpu.matmul.packing import pack
+from fastnn_kernels.cpu.matmul.packing import must_be_packed, pack, readable
 from fastnn_kernels.cpu.matmul.vectors import TILE, flat, tile_columns
 from fastnn_kernels.cpu.options import kernel
 from fastnn_kernels.cpu.partition import indices, span
@@ -33,7 +33,7 @@ SUM_COLUMNS = 64
 
 @kernel
 def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
-    """The larger side of out is split among the workers, by whole tiles."""
+    """The larger side of out is split among the workers, by whole tiles. Of bfloat16 too: the sums are of out's type."""
     m, n = out.shape
     if m >= n:
         (row_start, row_stop), (column_start, column_stop) = span(m, MR, worker, workers), (0, n)
@@ -87,8 +87,8 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
     row_start, row_stop, column_start, column_stop = part
     width, a_packed = np.int64(tile_columns(out)), b_packed + KC * NC
     large = max(m * terms, terms * n, m * n) > NEAR_ELEMENTS
-    packs_a = packing_pays(m * terms, n // width)
-    packs_b = b_steps[1] != 1 or packing_pays(terms * n, m // MR) or (not MASKS and n % width != 0)
+    packs_a = must_be_packed(a) or packing_pays(m * terms, n // width)
+    packs_b = must_be_packed(b) or b_steps[1] != 1 or packing_pays(terms * n, m // MR) or (not MASKS and n % width != 0)
     for j in range(column_start, column_stop, NC):
         columns = min(NC, column_stop - j)
         whole = columns // width * width if large and row_stop - row_start >= MR else 0
@@ -96,8 +96,8 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
             depth = min(KC, terms - p)
             now = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if p + depth == terms else 0)
             unpacked_at = (p * b_steps[0] + j * b_steps[1], b_steps[0])
-            b_source, b_at, b_tile = b, unpacked_at, width
-            left = whole if packs_b and b_steps[1] == 1 else 0  # columns that the first tiles pack
+            b_source, b_at, b_tile = readable(b, scratch), unpacked_at, width
+            left = whole if packs_b and b_steps[1] == 1 and not must_be_packed(b) else 0  # columns that the first tiles pack
             if packs_b:
                 b_source, b_at, b_tile = scratch, (b_packed, width), width * depth
                 rest = unpacked_at[0] + left * b_steps[1]
@@ -108,14 +108,15 @@ def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, 
                 done = np.int64(whole if rows >= MR else 0)
                 if done:
                     rows = rows // MR * MR
-                a_source, a_at, a_tile = a, (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1]), MR * a_steps[0]
+                a_at = (i * a_steps[0] + p * a_steps[1], a_steps[0], a_steps[1])
+                a_source, a_tile = readable(a, scratch), MR * a_steps[0]
                 if packs_a:
                     pack(a, a_at[0], a_steps[1], a_steps[0], depth, rows, np.int64(MR), scratch, a_packed)
                     a_source, a_at, a_tile = scratch, (a_packed, 1, MR), MR * depth
                 if done:
                     whole_tiles(
                         depth, a_source, a_at, a_tile, packs_a, b_source, b_at, b_tile, out, (i * n + j, n), (rows, done), bias, j,
-                        now, slope, left != 0, b, unpacked_at,
+                        now, slope, left != 0, readable(b, scratch), unpacked_at,
                     )  # fmt: skip
                     left = 0
                 b_here, out_at, size = (b_at[0] + done // width * b_tile, b_at[1]), (i * n + j + done, n), (rows, columns - done)

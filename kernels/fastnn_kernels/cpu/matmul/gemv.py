@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn_kernels.cpu.floats import multiply_add
+from fastnn_kernels.cpu.floats import multiply_add, widened
 from fastnn_kernels.cpu.matmul.blocking import AVX512, KC, PLAIN, Tile
 from fastnn_kernels.cpu.matmul.micro_kernel import ADD, BIAS, RELU, plain_tile, vector_tile_of
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer, tile_columns
@@ -32,6 +32,10 @@ LONG, SHORT = (16, 8) if TILE is AVX512 else (8, 4)
 before it multiplies."""
 
 
+DOTS = 2
+"""Vectors of sums that `dots` works on at a time: each waits for its last product, and one alone would wait most of the time."""
+
+
 def panel_of(rows: int, vectors: int) -> Any:
     """A micro-kernel for whole vectors, which need no masks."""
     return plain_tile if TILE is PLAIN else vector_tile_of(Tile(rows, vectors, TILE.vector_bytes, masks=False), vectors)
@@ -40,46 +44,35 @@ def panel_of(rows: int, vectors: int) -> Any:
 long_panel, short_panel = panel_of(1, LONG), panel_of(FEW_ROWS, SHORT)
 
 
-def dots_of(vectors: int) -> Any:
-    """``dots`` for so many vectors of j, whose sums do not wait for each other."""
+@intrinsic
+def dots(typingctx: Any, terms: Any, a: Any, a_at: Any, b: Any, b_at: Any, sums: Any, sums_at: Any) -> Any:
+    """``sums[j] = sum over p < terms of a[p] * b[j, p]``, in the order of p, for `DOTS` vectors of j; terms fill whole vectors.
 
-    @intrinsic
-    def dots(typingctx: Any, terms: Any, a: Any, a_at: Any, b: Any, b_at: Any, sums: Any, sums_at: Any) -> Any:
-        """``sums[j] = sum over p < terms of a[p] * b[j, p]``, in the order of p; terms fill whole vectors.
+    Places as in the micro-kernel, ``a_at = (start, step)``.
+    """
+    pair = types.UniTuple(types.int64, 2)
 
-        Places as in the micro-kernel, ``a_at = (start, step)``.
-        """
-        pair = types.UniTuple(types.int64, 2)
-
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            terms, a, a_at, b, b_at, sums, sums_at = args
-            array_type = signature.args[1]
-            v = Vectors(builder, context.get_value_type(array_type.dtype), TILE.vector_bytes)
-            a_start, a_step = cgutils.unpack_tuple(builder, a_at)
-            b_start, b_row = cgutils.unpack_tuple(builder, b_at)
-            starts = (a, a_start), (b, b_start), (sums, sums_at)
-            first, row, target = (element_pointer(context, builder, array_type, *start) for start in starts)
-            totals = [cgutils.alloca_once_value(builder, v.zero) for _ in range(vectors)]
-            with cgutils.for_range_slice(builder, I64(0), terms, I64(v.lanes), inc=True) as (p, _):
-                factors = [
-                    v.spread(builder.load(builder.gep(first, [builder.mul(a_step, builder.add(p, I64(i)))])))
-                    for i in range(v.lanes)
-                ]
-                rows = v.rows(builder.gep(row, [p]), b_row, vectors * v.lanes)
-                for number, total in enumerate(totals):
-                    columns = v.transpose([v.load(row) for row in rows[number * v.lanes : (number + 1) * v.lanes]])
-                    for factor, column in zip(factors, columns, strict=True):
-                        builder.store(v.multiply_add(factor, column, builder.load(total)), total)
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        terms, a, a_at, b, b_at, sums, sums_at = args
+        v = Vectors(builder, context.get_value_type(signature.args[5].dtype), TILE.vector_bytes)
+        a_start, a_step = cgutils.unpack_tuple(builder, a_at)
+        b_start, b_row = cgutils.unpack_tuple(builder, b_at)
+        starts = (signature.args[1], a, a_start), (signature.args[3], b, b_start), (signature.args[5], sums, sums_at)
+        first, row, target = (element_pointer(context, builder, *start) for start in starts)
+        totals = [cgutils.alloca_once_value(builder, v.zero) for _ in range(DOTS)]
+        with cgutils.for_range_slice(builder, I64(0), terms, I64(v.lanes), inc=True) as (p, _):
+            places = [builder.mul(a_step, builder.add(p, I64(i))) for i in range(v.lanes)]
+            factors = [v.spread(v.load_one(builder.gep(first, [place]))) for place in places]
+            rows = v.rows(builder.gep(row, [p]), b_row, DOTS * v.lanes)
             for number, total in enumerate(totals):
-                v.store(builder.load(total), builder.gep(target, [I64(number * v.lanes)]))
-            return context.get_dummy_value()
+                columns = v.transpose([v.load(row) for row in rows[number * v.lanes : (number + 1) * v.lanes]])
+                for factor, column in zip(factors, columns, strict=True):
+                    builder.store(v.multiply_add(factor, column, builder.load(total)), total)
+        for number, total in enumerate(totals):
+            v.store(builder.load(total), builder.gep(target, [I64(number * v.lanes)]))
+        return context.get_dummy_value()
 
-        return types.void(types.int64, a, pair, b, pair, sums, types.int64), codegen
-
-    return dots
-
-
-dots, two_dots = dots_of(1), dots_of(2)
+    return types.void(types.int64, a, pair, b, pair, sums, types.int64), codegen
 
 
 @ordered_kernel
@@ -87,20 +80,17 @@ def one_row_of_dots(a, a_step, b, b_row, terms, out, part, bias, flags, slope, s
     """`few_rows` for one row and a transposed b."""
     _, _, j, column_stop = part
     lanes, zero = tile_columns(out) // VECTORS, out.dtype.type(0)
-    while j + lanes <= column_stop:
-        columns = lanes if j + 2 * lanes > column_stop else 2 * lanes
+    columns = DOTS * lanes
+    while j + columns <= column_stop:
         for p in range(0, terms, KC):
             stop = min(p + KC, terms)
             whole = (stop - p) // lanes * lanes
-            if columns == lanes:
-                dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
-            else:
-                two_dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
+            dots(whole, a, (p * a_step, a_step), b, (j * b_row + p, b_row), sums, sums_at)
             now = (flags & ADD if p == 0 else ADD) | (flags & ~ADD if stop == terms else 0)
             for c in range(columns):
                 total = sums[sums_at + c]
                 for q in range(p + whole, stop):
-                    total = multiply_add(a[q * a_step], b[(j + c) * b_row + q], total)
+                    total = multiply_add(widened(a[q * a_step]), widened(b[(j + c) * b_row + q]), total)
                 if now & ADD:
                     total = out[j + c] + total
                 if now & BIAS:

@@ -8,7 +8,7 @@ Arrays are flat. ``a_at = (start, row, column)`` says that ``a[i, p]`` is elemen
 matrices have columns 1 apart, so ``b_at`` and ``out_at`` are ``(start, row)``; ``bias[j]`` is element ``bias_start + j``.
 ``flags`` says which of old, bias and relu take part: ADD, BIAS, RELU; relu has the slope ``slope`` below 0. ``depth`` >= 1.
 Terms are added in the order of p, each by one fused multiply-add, so an element's bits do not depend on its place in a tile.
-Where the tile has no masks, b is readable for a whole tile's columns.
+Where the tile has no masks, b is readable for a whole tile's columns. a and b may be bfloat16, b only without masks.
 
 Rows past the edge repeat the last row, and store its values again: no branches, nothing outside is touched. A whole tile needs
 neither that nor masks, and asks for the old values before it needs them. A packing tile is a whole one that leaves a packed copy
@@ -26,7 +26,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn_kernels.cpu.floats import multiply_add
+from fastnn_kernels.cpu.floats import multiply_add, widened
 from fastnn_kernels.cpu.matmul.blocking import PLAIN, Tile
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer
 from fastnn_kernels.cpu.options import kernel
@@ -56,7 +56,7 @@ def _products(v: Vectors, depth: Any, a_rows: list[Any], a_column: Any, b: Any, 
             v.prefetch(builder.gep(column, [ahead]), writes=False)
     updated = []
     for a_row, row_sums in zip(a_rows, sums, strict=True):
-        a_value = v.spread(builder.load(builder.gep(a_row, [a_offset])))
+        a_value = v.spread(v.load_one(builder.gep(a_row, [a_offset])))
         updated.append([v.multiply_add(a_value, b_vector, old) for b_vector, old in zip(b_vectors, row_sums, strict=True)])
     steps = ((p, I64(1)), (a_offset, a_column), (b_offset, b_row))
     for counter, step in steps:
@@ -112,14 +112,15 @@ def _tile(
 ) -> Any:  # fmt: skip
     """Emit a tile; the last two of ``args``, if there are so many, are where a packing tile packs."""
     depth, a, a_at, b, b_at, out, out_at, size, bias, bias_start, flags, slope, *packed_at = args
+    a_type, b_type, out_type = signature.args[1:7:2]
     v = Vectors(builder, slope.type, tile.vector_bytes)
     a_start, a_row, a_column = cgutils.unpack_tuple(builder, a_at)
     b_start, b_row = cgutils.unpack_tuple(builder, b_at)
     out_start, out_row = cgutils.unpack_tuple(builder, out_at)
     rows, columns = cgutils.unpack_tuple(builder, size)
 
-    def pointer(array: Any, start: Any) -> Any:
-        return element_pointer(context, builder, signature.args[1], array, start)
+    def pointer(array: Any, start: Any, array_type: Any = out_type) -> Any:
+        return element_pointer(context, builder, array_type, array, start)
 
     def pointers(first: Any, row: Any) -> list[Any]:
         return v.rows(first, row, tile.rows) if whole_rows else v.clamped_rows(first, row, rows, tile.rows)
@@ -130,10 +131,10 @@ def _tile(
         with builder.if_then(_flag(builder, flags, ADD)):
             for target in chain.from_iterable(targets):
                 v.prefetch(target, writes=True)
-    a_rows, b_masks, packed = pointers(pointer(a, a_start), a_row), masks if tile.masks else [None] * vectors, None
+    a_rows, b_masks, packed = pointers(pointer(a, a_start, a_type), a_row), masks if tile.masks else [None] * vectors, None
     if packed_at:
         packed = pointer(*packed_at)
-    sums = _products(v, depth, a_rows, a_column, pointer(b, b_start), b_row, b_masks, packed)
+    sums = _products(v, depth, a_rows, a_column, pointer(b, b_start, b_type), b_row, b_masks, packed)
     results = _finish(v, sums, targets, masks, pointer(bias, bias_start), flags, slope)
     for j, mask in enumerate(masks):
         column, places = [row[j] for row in results], [row[j] for row in targets]
@@ -185,7 +186,7 @@ def plain_tile(depth, a, a_at, b, b_at, out, out_at, size, bias, bias_start, fla
             place = out_at[0] + i * out_at[1] + j
             total = zero
             for p in range(depth):
-                total = multiply_add(a[a_start + i * a_row + p * a_column], b[b_at[0] + p * b_at[1] + j], total)
+                total = multiply_add(widened(a[a_start + i * a_row + p * a_column]), widened(b[b_at[0] + p * b_at[1] + j]), total)
             if flags & ADD:
                 total = out[place] + total
             if flags & BIAS:

@@ -8,8 +8,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn_kernels.cpu.floats import widened
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer
-from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.options import by_type, kernel
 
 SIDE = 8
 """Rows and columns of the blocks that `copy_block` and `transpose_block` copy through registers."""
@@ -85,11 +86,45 @@ def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transpose
     for r in range(rows):
         for c in range(columns):
             place = c * out_at[1] + r if transposes else r * out_at[1] + c
-            out[out_at[0] + place] = source[source_at[0] + r * source_at[1] + c]
+            out[out_at[0] + place] = widened(source[source_at[0] + r * source_at[1] + c])
 
 
-copy = copy_matrix if TILE.vector_bytes >= 32 else copy_matrix_plainly
-"""`copy_matrix` in the form that suits what is compiled for: from AVX2 on, parts of a vector are loaded as fast."""
+def is_half(array: Any) -> bool:
+    """Whether an array's type is that of bfloat16, by its bits."""
+    return array.dtype == types.uint16
+
+
+def _copy_of(source: Any, *_: Any) -> Any:
+    copier = copy_matrix if TILE.vector_bytes >= 32 and not is_half(source) else copy_matrix_plainly
+    return copier.py_func
+
+
+@by_type(_copy_of)
+def copy(source, source_at, out, out_at, rows, columns, transposes):
+    """`copy_matrix` in the form that suits its types and what is compiled for: from AVX2 on, parts of a vector of floats are loaded
+    as fast.
+    """
+
+
+def _must_be_packed(array: Any) -> Any:
+    half = is_half(array)
+    return lambda array: half
+
+
+@by_type(_must_be_packed)
+def must_be_packed(array):
+    """Whether the micro-kernel cannot read a matrix where it lies: bfloat16 becomes float32 on the way."""
+
+
+@intrinsic
+def readable(typingctx: Any, array: Any, scratch: Any) -> Any:
+    """What the micro-kernel may read of a matrix: ``array``, or ``scratch`` if it must be packed."""
+    chosen = int(is_half(array))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return args[chosen]
+
+    return (array, scratch)[chosen](array, scratch), codegen
 
 
 @kernel

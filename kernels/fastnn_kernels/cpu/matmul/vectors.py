@@ -11,10 +11,11 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
+from fastnn_kernels.cpu.floats import widen
 from fastnn_kernels.cpu.matmul.blocking import tile_of
 from fastnn_kernels.cpu.options import by_type
 
-I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 TILE = tile_of(*cpu_target.target_context.codegen().magic_tuple()[::2])
 """The tile for what Numba compiles for, which is not always what the host can."""
@@ -80,8 +81,16 @@ class Vectors:
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
         return self.call(f"fmuladd.{self.suffix}", self.type, x, y, z)
 
+    def load_one(self, pointer: Any) -> Any:
+        """One number; of bfloat16 the float32 that it is."""
+        value = self.builder.load(pointer)
+        return widen(self.builder, value) if value.type == I16 else value
+
     def load(self, pointer: Any, mask: Any = None) -> Any:
-        """A vector; zero where a mask is given and not set."""
+        """A vector; zero where a mask is given and not set. Of bfloat16, which has no mask, the float32 numbers that they are."""
+        if pointer.type.pointee == I16:
+            halves = self.builder.bitcast(pointer, ir.VectorType(I16, self.lanes).as_pointer())
+            return widen(self.builder, self.builder.load(halves, align=2))
         place = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             return self.builder.load(place, align=self.align)

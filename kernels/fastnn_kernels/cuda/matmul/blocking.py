@@ -55,6 +55,48 @@ class Tile:
         return term // (BANKS // self.padding) % (self.padding // 2) * 8
 
 
+@dataclass(frozen=True, slots=True)
+class TensorTile:
+    """``rows`` x ``columns`` of out for products of bfloat16 on tensor cores; each warp has ``warp_rows`` x ``warp_columns``."""
+
+    rows: int
+    columns: int
+    warp_rows: int
+    warp_columns: int
+
+    @property
+    def warps_across(self) -> int:
+        """Warps side by side."""
+        return self.columns // self.warp_columns
+
+    @property
+    def sums(self) -> int:
+        """Sums in the registers of a thread."""
+        return self.warp_rows * self.warp_columns // 32
+
+    @property
+    def strip_stride(self) -> int:
+        """Floats from row to row of a strip on its way to out: what is written at a time lies in different banks."""
+        return self.warp_columns + 8
+
+    @property
+    def strip_elements(self) -> int:
+        """Floats of shared memory for each warp's strip."""
+        return HALF_STRIP * self.strip_stride
+
+    @property
+    def shared_elements(self) -> int:
+        """Floats of shared memory: `STAGES` slabs of a and of b, and later the strips."""
+        slabs = STAGES * HALF_DEPTH * (self.rows + self.columns) // 2
+        return max(slabs, THREADS // 32 * self.strip_elements)
+
+
+HALF_DEPTH, STAGES = 32, 3
+"""Terms of a slab of bfloat16, and slabs that are in shared memory at a time: one is read, the others are on their way."""
+
+HALF_STRIP = 32
+"""Rows of a warp's part that go to out at a time."""
+
 SIZES = {256: ((64, 64, 8), (16, 16, 4)), 32: ((16, 32, 4), (16, 16, 4))}
 """The tiles by the threads of a block: 256 on a GPU, 32 in the simulator."""
 
@@ -64,5 +106,14 @@ LARGE, SMALL = (Tile(*sizes) for sizes in SIZES[THREADS])
 ENOUGH_TILES = 64 if THREADS == 256 else 4
 """Large tiles that keep half of a GPU's multiprocessors busy; in the simulator few, so that tests reach both."""
 
+HALF_SIZES = {256: ((128, 128, 64, 32), (64, 64, 32, 16)), 32: ((64, 32, 64, 32), (32, 16, 32, 16))}
+HALF_LARGE, HALF_MEDIUM = (TensorTile(*sizes) for sizes in HALF_SIZES[THREADS])
+
+ENOUGH_HALF_TILES = 2 * ENOUGH_TILES
+"""Large tiles of bfloat16 that keep a GPU busy: two of its blocks work on a multiprocessor at a time."""
+
 SHARED_ELEMENTS = max(LARGE.shared_elements, SMALL.shared_elements)
 """Elements of shared memory: 40 KB of float64."""
+
+HALF_SHARED_ELEMENTS = max(SHARED_ELEMENTS, HALF_LARGE.shared_elements, HALF_MEDIUM.shared_elements)
+"""Floats of shared memory for products of bfloat16: all 48 KB that need no special launch."""

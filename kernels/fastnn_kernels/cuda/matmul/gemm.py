@@ -11,11 +11,25 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
-from fastnn_kernels.cuda.matmul.blocking import ENOUGH_TILES, LARGE, SHARED_ELEMENTS, SMALL, STRIP, Tile
+from fastnn_kernels.cuda.matmul.bfloat16 import half_products_of
+from fastnn_kernels.cuda.matmul.blocking import (
+    ENOUGH_HALF_TILES,
+    ENOUGH_TILES,
+    HALF_LARGE,
+    HALF_MEDIUM,
+    HALF_SHARED_ELEMENTS,
+    LARGE,
+    SHARED_ELEMENTS,
+    SMALL,
+    STRIP,
+    TensorTile,
+    Tile,
+)
 from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, put_sums_of, store_of, unchanged
 from fastnn_kernels.cuda.matmul.packing import packing_of
+from fastnn_kernels.cuda.matmul.slabs import CHUNK
 from fastnn_kernels.cuda.matmul.tensor_cores import exact_unless_finite, put_tensor_sums_of, tensor_multiply_of
-from fastnn_kernels.cuda.quads import flat
+from fastnn_kernels.cuda.quads import flat, is_aligned
 from fastnn_kernels.cuda.target import kernel, ptx
 
 SUM_COLUMNS = min(32, THREADS // 4)
@@ -60,20 +74,31 @@ def product_of(tile: Tile, multiply: Any, put_sums: Any, repaired: Any) -> Any:
 
 
 large_product, small_product = (product_of(tile, multiply_of(tile), put_sums_of(tile), unchanged) for tile in (LARGE, SMALL))
+half_product, large_half_product = half_products_of(HALF_MEDIUM), half_products_of(HALF_LARGE)
 tensor_product = product_of(LARGE, tensor_multiply_of(LARGE), put_tensor_sums_of(LARGE), exact_unless_finite)
 
-LARGE_ROWS, LARGE_COLUMNS = LARGE.rows, LARGE.columns
-
 TENSOR_CORES = 80
-"""The first architecture whose tensor cores take float32 numbers."""
+"""The first architecture whose tensor cores take float32 and bfloat16 numbers, and which copies past the registers."""
 
 
-@kernel
-def is_large(out):
-    """Whether there are enough large tiles, and none is half empty."""
-    m, n = out.shape
-    tiles = ((m + LARGE_ROWS - 1) // LARGE_ROWS) * ((n + LARGE_COLUMNS - 1) // LARGE_COLUMNS)
-    return tiles >= ENOUGH_TILES and 2 * m > LARGE_ROWS and 2 * n > LARGE_COLUMNS
+def fits(tile: Tile | TensorTile, enough: int) -> Any:
+    """``fit(out)`` for a tile: whether there are enough of them, and none is half empty."""
+    rows, columns = tile.rows, tile.columns
+
+    @kernel
+    def fit(out):
+        m, n = out.shape
+        tiles = ((m + rows - 1) // rows) * ((n + columns - 1) // columns)
+        return tiles >= enough and 2 * m > rows and 2 * n > columns
+
+    return fit
+
+
+is_large, has_half_tiles, has_large_half_tiles = (
+    fits(LARGE, ENOUGH_TILES),
+    fits(HALF_MEDIUM, ENOUGH_TILES),
+    fits(HALF_LARGE, ENOUGH_HALF_TILES),
+)
 
 
 @kernel
@@ -93,6 +118,27 @@ def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activatio
         tensor_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
     else:
         large_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+
+
+@kernel
+def has_whole_chunks(x):
+    """Whether every row of a matrix of bfloat16 can be copied 16 bytes at a time."""
+    return x.shape[1] % CHUNK == 0 and is_aligned(x, ptx.unsigned(0), 16)
+
+
+@kernel
+def matmul_bfloat16(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
+    """`matmul` of bfloat16: on tensor cores, where there are any that can read the operands, and enough tiles."""
+    shared, slope = ptx.shared_array(np.float32, HALF_SHARED_ELEMENTS), np.float32(negative_slope)
+    on_tensor_cores = ptx.architecture() >= TENSOR_CORES and has_whole_chunks(a) and has_whole_chunks(b)
+    if on_tensor_cores and has_large_half_tiles(out):
+        large_half_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    elif on_tensor_cores and has_half_tiles(out):
+        half_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    elif is_large(out):
+        large_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    else:
+        small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
 
 
 @kernel

@@ -87,6 +87,17 @@ def activated(value, activation, slope):
     return value
 
 
+@kernel
+def finish(value, out, i, j, bias, activation, slope, accumulate):
+    """Write an element of the product to out with what follows: the bias, the old value, the activation."""
+    i, j = ptx.unsigned(i), ptx.unsigned(j)
+    if ptx.address_of(bias) != ptx.unsigned(0):  # bias.size would need registers for the whole product
+        value += bias[j]
+    if accumulate:
+        value += out[i, j]
+    out[i, j] = activated(value, activation, slope)
+
+
 def store_of(tile: Tile, repaired: Any) -> Any:
     """``store(shared, a, b, out, ...)`` for a tile: from shared memory, where the threads have put their sums, to out.
 
@@ -105,11 +116,6 @@ def store_of(tile: Tile, repaired: Any) -> Any:
             i, j = first_i + element // columns, first_j + element % columns
             if i < m and j < n:
                 value = repaired(value, a, b, i, j, transpose_a, transpose_b)
-                i, j = ptx.unsigned(i), ptx.unsigned(j)
-                if bias.size != 0:
-                    value += bias[j]
-                if accumulate:
-                    value += out[i, j]
-                out[i, j] = activated(value, activation, slope)
+                finish(value, out, i, j, bias, activation, slope, accumulate)
 
     return store

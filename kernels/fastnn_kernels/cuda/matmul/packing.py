@@ -48,7 +48,7 @@ def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
         if along_terms:
             row, column = first_item + item, first_term + term
         start = row * columns
-        return load4(x, start + column, start + columns if row < rows else 0, x.dtype.type(0))
+        return ptx.widened(load4(x, start + column, start + columns if row < rows else 0, x.dtype.type(0)))
 
     @kernel
     def put_quad(slab, first, along_terms, quad, number):

@@ -1,0 +1,132 @@
+"""Products of bfloat16 numbers on tensor cores, from sm_80: float32 sums in registers, slabs on their way in several stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn_kernels.cuda.block import WARP, sync, thread
+from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH, HALF_STRIP, STAGES, TensorTile
+from fastnn_kernels.cuda.matmul.micro_kernel import finish
+from fastnn_kernels.cuda.matmul.slabs import TERMS, copier_of, loader_of, place_of
+from fastnn_kernels.cuda.quads import defined, flat
+from fastnn_kernels.cuda.target import kernel, ptx
+
+AHEAD = STAGES - 1
+STILL_AWAY = AHEAD - 1
+"""Slabs that are on their way, at most, and while one is read."""
+
+
+def half_product_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+    """``product(a, b, ..., workers)`` for one way in which the operands lie in memory: see `slabs`."""
+    rows, columns, sums_count, depth = tile.rows, tile.columns, tile.sums, HALF_DEPTH
+    copy_a, copy_b = copier_of(rows, a_along_terms), copier_of(columns, b_along_terms)
+    place_a, place_b = place_of(rows, a_along_terms, rows=True), place_of(columns, b_along_terms, rows=False)
+    stage = depth * (rows + columns)
+    ahead, end, away, b_first, terms_axis = AHEAD * stage, STAGES * stage, AHEAD * depth, depth * rows, int(a_along_terms)
+    warp_place, multiply, store = warp_place_of(tile), multiply_of(tile, a_along_terms, b_along_terms), store_of(tile)
+
+    @kernel
+    def product(a, b, bias, shared, out, activation, slope, accumulate, worker, workers):
+        """While a slab's products are computed, the next ones are on their way. Counters have 32 bits: registers are scarce."""
+        m, n = out.shape
+        x, y, slabs, terms = flat(a), flat(b), ptx.halves(shared), ptx.int32(a.shape[terms_axis] + away)
+        tiles_across = (n + columns - 1) // columns
+        tiles = (m + rows - 1) // rows * tiles_across
+        for number in range(ptx.int32(worker), ptx.int32(tiles), ptx.int32(workers)):
+            first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
+            row, column, lane = warp_place()
+            a_place, b_place = place_a(row, lane), place_b(column, lane)
+            sums = ptx.zeros(np.float32, sums_count)
+            now = ptx.int32(stage)
+            for term in range(ptx.int32(0), terms, ptx.int32(depth)):
+                if term >= away:
+                    ptx.copies_wait(STILL_AWAY)
+                    sync()
+                later = ptx.int32(now + ahead if now + ahead < end else now + ahead - end)
+                copy_a(x, a.shape, first_i, term, slabs, later)
+                copy_b(y, b.shape, first_j, term, slabs, later + b_first)
+                ptx.copies_commit()
+                if term >= away:
+                    sums = multiply(sums, slabs, now, now + b_first, a_place, b_place)
+                now = ptx.int32(now + stage if now + stage < end else 0)
+            ptx.copies_wait(0)
+            sync()
+            store(sums, shared, out, first_i, first_j, bias, activation, slope, accumulate)
+            sync()
+
+    return product
+
+
+def half_products_of(tile: TensorTile) -> Any:
+    """``product(a, b, ..., workers)`` for a tile, in whichever way the operands lie in memory."""
+    plain, turned_b = half_product_of(tile, True, False), half_product_of(tile, True, True)
+    turned_a, turned = half_product_of(tile, False, False), half_product_of(tile, False, True)
+
+    @kernel
+    def product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
+        if transpose_a and transpose_b:
+            turned(a, b, bias, shared, out, activation, slope, accumulate, worker, workers)
+        elif transpose_a:
+            turned_a(a, b, bias, shared, out, activation, slope, accumulate, worker, workers)
+        elif transpose_b:
+            turned_b(a, b, bias, shared, out, activation, slope, accumulate, worker, workers)
+        else:
+            plain(a, b, bias, shared, out, activation, slope, accumulate, worker, workers)
+
+    return product
+
+
+def warp_place_of(tile: TensorTile) -> Any:
+    """``warp_place()`` for a tile: the tile's rows and columns before this thread's warp's part, and its lane there."""
+    warp_rows, warp_columns, across = tile.warp_rows, tile.warp_columns, tile.warps_across
+
+    @kernel
+    def warp_place():
+        warp = thread() // WARP
+        return warp // across * warp_rows, warp % across * warp_columns, thread() % WARP
+
+    return warp_place
+
+
+def multiply_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+    """``multiply(sums, slabs, a_first, b_first, a_place, b_place)`` for a tile: add a slab's products to a warp's sums."""
+    lines, names = ["def multiply(sums, slabs, a_first, b_first, a_place, b_place):"], {"ptx": ptx}
+    for step in range(HALF_DEPTH // TERMS):
+        names[f"load_a{step}"] = loader_of(tile.rows, a_along_terms, tile.warp_rows // TERMS, step)
+        names[f"load_b{step}"] = loader_of(tile.columns, b_along_terms, tile.warp_columns // TERMS, step)
+        loads = f"load_a{step}(slabs, a_first, a_place), load_b{step}(slabs, b_first, b_place)"
+        lines.append(f"    sums = ptx.mma_bfloat16(sums, {loads})")
+    return defined("\n".join([*lines, "    return sums"]), **names)
+
+
+def store_of(tile: TensorTile) -> Any:
+    """``store(sums, shared, out, first_i, first_j, ...)`` for a tile: a warp's sums to its part of out's tile from there on.
+
+    They go there strip by strip through shared memory, where each warp has a place of its own: then neighbouring threads have
+    neighbouring elements of out, at any edge.
+    """
+    stride, elements, width = tile.strip_stride, tile.strip_elements, tile.warp_columns
+    strip_sums, warp_place = HALF_STRIP * width // WARP, warp_place_of(tile)
+
+    @kernel
+    def store_strip(shared, out, first_i, first_j, bias, activation, slope, accumulate):
+        first, (warp_row, warp_column, lane) = thread() // WARP * elements, warp_place()
+        ptx.sync_warp()
+        for element in range(lane, HALF_STRIP * width, WARP):
+            row, column = element // width, element % width
+            i, j = first_i + warp_row + row, first_j + warp_column + column
+            if i < out.shape[0] and j < out.shape[1]:
+                finish(shared[ptx.unsigned(first + row * stride + column)], out, i, j, bias, activation, slope, accumulate)
+        ptx.sync_warp()
+
+    lines = ["def store(sums, shared, out, i, j, bias, activation, slope, accumulate):", f"    lane = thread() % {WARP}"]
+    lines.append(f"    at = thread() // {WARP} * {elements} + lane // 4 * {stride} + lane % 4 * 2")
+    for strip in range(tile.warp_rows // HALF_STRIP):
+        for place in range(strip_sums):
+            upper, number = divmod(place, strip_sums // 2)  # tiles are 16 x 8; see `ptx.mma_tf32`
+            distance = (upper * 16 + number % 4 // 2 * 8) * stride + number // 4 * 8 + number % 2
+            lines.append(f"    shared[ptx.unsigned(at + {distance})] = sums[{strip * strip_sums + place}]")
+        lines.append(f"    store_strip(shared, out, i + {strip * HALF_STRIP}, j, bias, activation, slope, accumulate)")
+    return defined("\n".join(lines), ptx=ptx, thread=thread, store_strip=store_strip)

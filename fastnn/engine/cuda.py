@@ -10,12 +10,13 @@ from types import ModuleType
 from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.call import BLOCKS_PER_MULTIPROCESSOR
 from fastnn_kernels.instructions import INSTRUCTIONS, STEP
 from fastnn_kernels.units import INTERPRETER, unit_name
 
 from fastnn.config import FLOAT_TYPES
 from fastnn.engine.base import Progress, Stop
-from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, Launches, OneBlock, interpreter_unit, one_block_pays
+from fastnn.engine.cuda_steps import Launches, OneBlock, interpreter_unit, one_block_pays
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import operand_called
 from fastnn.memory import Memory, lent

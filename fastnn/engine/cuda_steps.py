@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda.call import blocks_for
 from fastnn_kernels.cuda.interpreter import NUMBERS
 from fastnn_kernels.instructions import CONTROL_WORDS, FLAG_STATUS, ROW_WORDS, STATUS, STATUS_OK, STEP
 from fastnn_kernels.operands import attribute_word
@@ -22,11 +23,6 @@ from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import attributes_of, operand_called, sizes_of, work_of
 from fastnn.memory import Memory
 from fastnn.program import Row
-
-BLOCKS_PER_MULTIPROCESSOR = 4
-ELEMENTS_PER_BLOCK = 32
-"""The most blocks of a launch, and how many elements of its largest operand are worth one more: a block too many costs
-nanoseconds, one too few leaves a multiprocessor idle."""
 
 LAUNCH_NS, MULTIPLY_ADDS_PER_NS, BYTES_PER_NS = 1000.0, 40.0, 40.0
 """What a row in a graph costs more than one in a table, and the speed of one multiprocessor: estimates, no GPU was measured."""
@@ -75,8 +71,7 @@ class Launches:
         if not row.instruction.parallel:
             return 1
         worked_on = [operand for operand in row.operands if operand is not None and operand.segment not in ("inputs", "scratch")]
-        elements = max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on)
-        return max(1, min(self._most_blocks, -(-elements // ELEMENTS_PER_BLOCK)))
+        return blocks_for(max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on), self._most_blocks)
 
     def rebind_inputs(self) -> None:
         """Follow ``memory.inputs``; the graph stays when nothing moved."""

@@ -28,8 +28,8 @@ Progress = Callable[[int, int, str], None]
 CUDA = Target(
     folder="cuda",
     host_files=(
-        *("adapters", "check", "device", "device_simulated", "driver", "execute", "objects", "probe"),
-        *("ptx_simulated", "simulator"),
+        *("adapters", "arrays", "call", "check", "contents", "device", "device_simulated", "driver", "exchange"),
+        *("exchange_simulated", "execute", "objects", "probe", "ptx_simulated", "simulator"),
     ),
     names="cuda/ptx.py",
     options=("cuda/ptx.py", "device_function"),

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import call, make_scratch
+from fastnn_kernels.cpu.execute import make_scratch
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import (
     check_apart,
     check_shape,
+    check_written,
     choose_workers,
     contiguous,
     deliver,
     direct,
     floats,
     result_array,
+    run,
 )
 from fastnn_kernels.instructions import ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
 
@@ -86,15 +91,15 @@ def matmul(
     array([[-3.],
            [ 4.]])
     """
-    first = _matrix("a", floats("a", a))
-    second = _matrix("b", floats("b", b, first, "a"))
+    first = _matrix("a", floats("a", a, matrix=True))
+    second = _matrix("b", floats("b", b, first, "a", matrix=True))
     terms, rows = first.shape if transpose_a else first.shape[::-1]
     columns, other = second.shape if transpose_b else second.shape[::-1]
     if terms != other:
         flags = f"transpose_a={bool(transpose_a)}, transpose_b={bool(transpose_b)}"
         raise ValueError(f"a of shape {first.shape} and b of shape {second.shape} do not fit: {terms} terms and {other} ({flags})")
     added = _bias(bias, columns, first, "a")
-    result = result_array(out, (rows, columns), first.dtype, first, second, added)
+    result = result_array(out, (rows, columns), first, second, added, first="a")
     product(first, second, added, _activation(activation), bool(transpose_a), bool(transpose_b), result, workers)
     return deliver(result, out)
 
@@ -146,7 +151,7 @@ def dense(
     inputs, weights = _layer(x, kernel)
     units = weights.shape[1]
     added = _bias(bias, units, inputs, "x")
-    result = result_array(out, (*inputs.shape[:-1], units), inputs.dtype, inputs, weights, added)
+    result = result_array(out, (*inputs.shape[:-1], units), inputs, weights, added, first="x")
     product(_rows(inputs), weights, added, _activation(activation), False, False, _rows(result), workers)
     return deliver(result, out)
 
@@ -207,39 +212,40 @@ def dense_backward(
     names = ("dx", "dkernel", "dbias")
     shapes = (inputs.shape, weights.shape, weights.shape[1:])
     read = (inputs, weights, gradient)
-    results = [result_array(o, s, inputs.dtype, *read, name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
-    check_apart({}, dict(zip(names, outs, strict=True)))
+    results = [result_array(o, s, *read, first="x", name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
+    given = [None if o is None else check_written(n, o, s, inputs, "x") for o, s, n in zip(outs, shapes, names, strict=True)]
+    check_apart({}, dict(zip(names, given, strict=True)))
     rows = _rows(gradient)
     product(rows, weights, None, ACTIVATION_LINEAR, False, True, _rows(results[0]), workers)
     product(_rows(inputs), rows, None, ACTIVATION_LINEAR, True, False, results[1], workers)
-    split = choose_workers(workers, cost.streaming_ns(gradient.nbytes))
-    call("sum_rows", inputs.dtype, (rows, results[2]), (len(rows), rows.shape[1]), (0,), split)
+    run("sum_rows", (rows, results[2]), (len(rows), rows.shape[1]), (0,), workers, cost.streaming_ns(gradient.nbytes))
     return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))  # type: ignore[return-value]
 
 
 def product(
-    a: NDArray,
-    b: NDArray,
-    bias: NDArray | None,
+    a: Any,
+    b: Any,
+    bias: Any,
     activation: int,
     transpose_a: bool,
     transpose_b: bool,
-    out: NDArray,
+    out: Any,
     workers: int | None,
 ) -> None:
     """The instruction ``matmul`` on checked matrices of any layout; ``out`` is contiguous."""
     terms = a.shape[0] if transpose_a else a.shape[1]
     if terms == 0:  # an empty sum is 0: one term of zeros
-        a, b, transpose_a, transpose_b = np.zeros((len(out), 1), a.dtype), np.zeros((1, out.shape[1]), a.dtype), False, False
+        a, b = (places.beside(np.zeros(shape, a.dtype), a) for shape in ((len(out), 1), (1, out.shape[1])))
+        transpose_a = transpose_b = False
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
-    split = choose_workers(workers, cost.matmul_ns(out.size * terms, a.itemsize))
-    scratch = make_scratch(a.dtype, split)
+    work = cost.matmul_ns(out.size * terms, a.dtype.itemsize)
+    scratch = places.scratch(a, workers) if isinstance(a, DeviceArray) else make_scratch(a.dtype, choose_workers(workers, work))
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
-    call("matmul", a.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), split)
+    run("matmul", (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), workers, work)
 
 
-def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:
+def _readable(matrix: Any, transpose: bool) -> tuple[Any, bool]:
     """A matrix that a kernel can read, and whether it is then transposed: a column-major one needs no copy."""
     if direct(matrix):
         return matrix, transpose
@@ -248,14 +254,14 @@ def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:
     return contiguous(matrix), transpose
 
 
-def _matrix(name: str, array: NDArray) -> NDArray:
+def _matrix(name: str, array: Any) -> Any:
     """The array, refused unless it has two axes."""
     if array.ndim != 2:
         raise ValueError(f"{name} must have two axes, got shape {array.shape}; reshape it, e.g. {name}.reshape(1, -1)")
     return array
 
 
-def _bias(bias: ArrayLike | None, columns: int, first: NDArray, name: str) -> NDArray | None:
+def _bias(bias: ArrayLike | None, columns: int, first: Any, name: str) -> Any:
     """The bias, checked; ``first`` is the argument ``name``."""
     if bias is None:
         return None
@@ -270,15 +276,15 @@ def _activation(activation: str | None) -> int:
     return ACTIVATIONS[activation]
 
 
-def _layer(x: ArrayLike, kernel: ArrayLike) -> tuple[NDArray, NDArray]:
+def _layer(x: ArrayLike, kernel: ArrayLike) -> tuple[Any, Any]:
     """A layer's input and weights, checked."""
     inputs = floats("x", x)
-    weights = _matrix("kernel", floats("kernel", kernel, inputs, "x"))
+    weights = _matrix("kernel", floats("kernel", kernel, inputs, "x", matrix=True))
     if inputs.ndim == 0 or inputs.shape[-1] != len(weights):
         raise ValueError(f"x must have shape (..., {len(weights)}) for a kernel of shape {weights.shape}, got {inputs.shape}")
     return inputs, weights
 
 
-def _rows(array: NDArray) -> NDArray:
+def _rows(array: Any) -> Any:
     """All but the last axis as one."""
     return contiguous(array).reshape(prod(array.shape[:-1]), array.shape[-1])

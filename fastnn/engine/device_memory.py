@@ -1,18 +1,23 @@
-"""The device's side of a Memory: its segments, the weights' twins, copies of the caller's arrays."""
+"""The device's side of a Memory: its segments, the weights' twins, the caller's arrays or copies of them."""
 
 from __future__ import annotations
 
 import gc
 import threading
 import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda.arrays import DeviceArray, in_order
 from fastnn_kernels.instructions import CONTROL_WORDS, NEXT_POSITION, POSITION, STEP
 from numpy.typing import NDArray
 
+from fastnn import config
 from fastnn.engine.rows import operand_called
+from fastnn.engine.windows import Windows
 from fastnn.memory import Buffer, Memory
 from fastnn.program import Operand, Program
 
@@ -21,6 +26,9 @@ ALIGNMENT = 256
 
 KEPT_BYTES = 1 << 20
 """A copy of a larger array is freed with the array: its session may wait long for its next call."""
+
+HEADROOM = 8
+"""Of the free memory one part in so many is not for samples: other sessions, kernels and libraries need some."""
 
 _making = threading.Lock()
 
@@ -72,6 +80,9 @@ class DeviceMemory:
         The host's side: `send` and `fetch` copy from and to it.
     """
 
+    windows: Windows | None = None
+    """On samples that do not fit."""
+
     def __init__(self, device: ModuleType, memory: Memory) -> None:
         self._device, self.stream = device, device.Stream()
         self._memory: Memory = weakref.proxy(memory)  # which holds this one: both go with their session, without waiting for gc
@@ -84,9 +95,11 @@ class DeviceMemory:
         self._twins = [(buffer, twin_of(buffer, device)) for buffer in memory.buffers]
         self._copies: list[Any] = [None] * len(memory.inputs)
         self._current: set[int] = set()
+        self._placed = False
         self.control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         program = memory.program
-        self._outputs, self._rates = _places(program, "put_rows", "data"), _places(program, "next_update", "learning_rate")
+        self._outputs, self._samples = _places(program, "put_rows", "data"), _places(program, "take_rows", "data")
+        self._order, self._rates = _places(program, "take_rows", "index"), _places(program, "next_update", "learning_rate")
         self._never_sent = self._outputs | self._rates | _places(program, "shuffle", "state")
         self._both_ways = [name for name in ("control", "totals") if own[name].nbytes]
         if "grads" in own:
@@ -94,13 +107,13 @@ class DeviceMemory:
 
     # -- addresses -------------------------------------------------------------------------------------------------------
 
-    def address(self, operand: Operand | None) -> int:
-        """The operand's address on the device; 0 when it is absent."""
+    def address(self, operand: Operand | None, inputs: Sequence[Any]) -> int:
+        """The operand's address on the device, with these arrays as inputs; 0 when it is absent."""
         if operand is None:
             return 0
         if operand.segment == "inputs":
-            copy = None if self._memory.inputs[operand.offset] is None else self._copies[operand.offset]
-            return 0 if copy is None else copy.address
+            array = inputs[operand.offset]
+            return 0 if array is None else (array if isinstance(array, DeviceArray) else self._copies[operand.offset]).address
         host = self._memory.address(operand)
         if operand.segment in self._segments:
             return self._segments[operand.segment] + host - self._memory.segments[operand.segment].ctypes.data
@@ -110,23 +123,67 @@ class DeviceMemory:
                 return twin.address + offset
         raise ValueError(f"operand {operand} lies in no arena: place_in_arena first")
 
-    def place_inputs(self) -> None:
-        """Make room for the caller's arrays; what is large enough stays where it is."""
+    def place_inputs(self) -> list[Memory]:
+        """Make room for the caller's arrays, those that lie on the device apart; what is large enough stays where it is.
+
+        Where the samples do not fit, they get `windows`. Returns the windows' frames, or none.
+        """
+        if not self._placed:
+            self._placed = True
+            self._place_samples()
+        streamed = set() if self.windows is None else self.windows.places
         for place, array in enumerate(self._memory.inputs):
             copy = self._copies[place]
-            if array is not None and (copy is None or copy.size < array.nbytes):
+            if isinstance(array, np.ndarray) and place not in streamed and (copy is None or copy.size < array.nbytes):
                 self._copies[place] = None  # freed first
                 self._copies[place] = allocate(self._device, array.nbytes)
+        return [] if self.windows is None else self.windows.frames
+
+    def _place_samples(self) -> None:
+        """Decide whether the samples stay on the device for the call; see `fastnn.config.set_sample_memory`."""
+        places = self._samples | self._outputs
+        needed = sum(array.nbytes for place in places if isinstance(array := self._memory.inputs[place], np.ndarray))
+        budget = config.sample_memory()
+        if budget is None:
+            held = sum(copy.size for place in places if (copy := self._copies[place]) is not None)
+            free = self._device.memory_info()[0] + held
+            budget = free - free // HEADROOM
+        if needed > budget:
+            for place in places | self._order:
+                self._copies[place] = None
+            order = next((place for place in self._order if self._memory.inputs[place] is not None), None)
+            self.windows = Windows(self._device, self._memory, self._samples, self._outputs, order, budget)
 
     def inputs_changed(self) -> None:
         """The caller's arrays are others now, or gone."""
         self._current.clear()
+        windows, self.windows, self._placed = self.windows, None, False
+        if windows is not None:
+            windows.end()
         self._copies = [None if copy is not None and copy.size > KEPT_BYTES else copy for copy in self._copies]
 
     # -- before and after a run ------------------------------------------------------------------------------------------
 
-    def send(self, steps: int, batch: int, resumed: bool) -> None:
-        """What the host may have written since the last run; ``resumed``: the first of ``steps`` steps had begun before."""
+    @contextmanager
+    def running(self, steps: int, batch: int, resumed: bool, start: int = 0) -> Iterator[None]:
+        """Let the block of a ``with`` begin work on the device; at its end all that the host reads is there.
+
+        Before, what the host may have written since the last run is sent. ``resumed``: the first of ``steps`` steps had begun
+        before; ``start``: the row of the pass that is the inputs' first.
+        """
+        lying = [array for array in self._memory.inputs if isinstance(array, DeviceArray)]
+        self.control[[POSITION, NEXT_POSITION]] -= start
+        try:
+            with in_order(self.stream, *lying):
+                self._send(steps, batch, resumed)
+                try:
+                    yield
+                finally:
+                    self._fetch()
+        finally:
+            self.control[[POSITION, NEXT_POSITION]] += start
+
+    def _send(self, steps: int, batch: int, resumed: bool) -> None:
         for name in self._both_ways:
             self.stream.upload(self._segments[name], self._memory.segments[name])
         step = int(self.control[STEP])
@@ -134,14 +191,19 @@ class DeviceMemory:
         self._written = slice(first, first + steps * batch)
         if first == 0 and self._memory.program.kind == "predict":
             self._current.clear()  # a predictor writes its inputs in place
-        for place, array in enumerate(self._memory.inputs):
-            if array is None:
-                continue
+        for place, array in self._copied():
             if place in self._rates:
                 self._send_part(place, array, max(step, 0), step + 1 + steps)
             elif place not in self._current and place not in self._never_sent:
                 self._send_part(place, array, 0, len(array))
                 self._current.add(place)
+
+    def _copied(self) -> Iterator[tuple[int, NDArray]]:
+        """The inputs that have a copy on the device."""
+        streamed = set() if self.windows is None else self.windows.places
+        for place, array in enumerate(self._memory.inputs):
+            if isinstance(array, np.ndarray) and place not in streamed:
+                yield place, array
 
     def send_again(self, operand: Operand | None) -> None:
         """The host has written an input of its own."""
@@ -152,13 +214,11 @@ class DeviceMemory:
         part = array[start:stop]
         self.stream.upload(self._copies[place].address + part.ctypes.data - array.ctypes.data, part)
 
-    def fetch(self) -> None:
-        """What the host may read after a run; it is there on return."""
+    def _fetch(self) -> None:
         for name in [*self._both_ways, *(["grads"] if self._memory.program.kind == "gradients" else [])]:
             self.stream.download(self._memory.segments[name], self._segments[name])
-        for place in self._outputs:
-            array = self._memory.inputs[place]
-            if array is not None:
+        for place, array in self._copied():
+            if place in self._outputs:
                 part = array[self._written]
                 self.stream.download(part, self._copies[place].address + part.ctypes.data - array.ctypes.data)
         self.stream.synchronize()

@@ -245,11 +245,10 @@ def in_order(stream: Any, *arrays: DeviceArray | None) -> Iterator[None]:
 
     Where an array has no stream, all is done at the end.
     """
-    handle, own = stream.handle, own_stream().handle
-    present = [array for array in arrays if array is not None]
-    others = {array.stream for array in present} - {handle}
+    handle = stream.handle
+    others = {array.stream for array in arrays if array is not None} - {handle}
     for other in others:
-        first = own if other is None else other  # this thread's stream waited for it when it was read
+        first = own_stream().handle if other is None else other  # this thread's stream waited for it when it was read
         if first != handle:
             device.order(first, handle)
     try:

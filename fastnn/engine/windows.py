@@ -1,0 +1,152 @@
+"""Samples that do not fit on the device: two windows on them there, one worked on while the other is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from fastnn_kernels.cuda.arrays import DeviceArray
+from numpy.typing import NDArray
+
+from fastnn.memory import Memory
+
+WINDOW_BYTES = 1 << 26
+"""The most that one window takes on the device, and as page-locked memory of the host; a copy of so much hides its start."""
+
+
+class Windows:
+    """Rows of a pass over the samples, in its order: gathered on the host, copied to the device while that computes.
+
+    Parameters
+    ----------
+    device : module
+        `fastnn_kernels.cuda.device`, or one like it.
+    memory : Memory
+        Its inputs are the samples.
+    read, written : iterable of int
+        Places of the inputs that steps take rows of, and put rows into.
+    order : int or None
+        Place of the index that says the order.
+    budget : int
+        Bytes that the device has for the windows; one batch there must be.
+
+    Attributes
+    ----------
+    frames : list of Memory
+        For each window, the memory with arrays of the device as its inputs; their first row is the window's.
+    places : set of int
+        Inputs that are on the device in parts alone.
+    """
+
+    def __init__(
+        self, device: ModuleType, memory: Memory, read: Iterable[int], written: Iterable[int], order: int | None, budget: int
+    ) -> None:
+        self._device, self._copies, self._returns = device, device.Stream(), device.Stream()
+        given = memory.inputs
+        self._sources = {place: _host(given[place]) for place in read if given[place] is not None}
+        self._targets: dict[int, NDArray] = {place: given[place] for place in written if given[place] is not None}  # type: ignore[misc]
+        self._index = None if order is None else given[order]
+        arrays = self._sources | self._targets
+        self.samples = len(next(iter(arrays.values())))
+        row_bytes = sum(array.nbytes for array in arrays.values()) // self.samples
+        wanted = min(WINDOW_BYTES, budget // 2) // max(row_bytes, 1)
+        self.rows = min(self.samples, max(memory.capacity, wanted))
+        self.places = {*arrays, *(() if order is None else (order,))}
+        self.frames = [self._frame(memory, arrays) for _ in range(2)]
+        self._staging = [{place: self._pinned(array) for place, array in arrays.items()} for _ in range(2)]
+        self._held = [range(0), range(0)]
+        self._current = 0
+        self._on_their_way: list[tuple[NDArray, NDArray]] = []
+
+    def _frame(self, memory: Memory, arrays: dict[int, NDArray]) -> Memory:
+        frame = copy(memory)
+        frame.device, frame.inputs = None, list(memory.inputs)
+        for place in self.places:
+            frame.inputs[place] = None
+        for place, array in arrays.items():
+            shape = (self.rows, *array.shape[1:])
+            buffer = self._device.allocate(prod(shape) * array.itemsize)
+            frame.inputs[place] = DeviceArray(buffer.address, shape, array.dtype, buffer)
+        return frame
+
+    def _pinned(self, array: NDArray) -> NDArray:
+        shape = (self.rows, *array.shape[1:])
+        return self._device.pinned(prod(shape) * array.itemsize).view(array.dtype).reshape(shape)
+
+    # -- to the device ---------------------------------------------------------------------------------------------------
+
+    def begin_pass(self) -> None:
+        """The order, or what the arrays hold, is another one now."""
+        self._held = [range(0), range(0)]
+
+    def around(self, position: int, batch: int) -> tuple[int, range]:
+        """The window with the batch that begins at row ``position`` of the pass, and its rows."""
+        for number, held in enumerate(self._held):
+            if held.start <= position and position + batch <= held.stop:
+                self._current = number
+                return number, held
+        self._current = 1 - self._current
+        self._fill(self._current, position, batch)
+        return self._current, self._held[self._current]
+
+    def wait(self, stream: Any) -> None:
+        """Let the work of ``stream`` begin when what was filled is there."""
+        self._device.order(self._copies.handle, stream.handle)
+
+    def fill_next(self, batch: int) -> None:
+        """Fill the other window with the rows behind the current one's."""
+        start, other = self._held[self._current].stop, 1 - self._current
+        if start < self.samples and self._held[other].start != start:
+            self._fill(other, start, batch)
+
+    def end(self) -> None:
+        """Wait for copies that nobody waited for; then the memory may go."""
+        self._copies.synchronize()
+
+    def _fill(self, number: int, start: int, batch: int) -> None:
+        """Gather rows from ``start`` on, whole batches unless they are the last ones, and start to copy them.
+
+        The device has done its work on this window: every run waits for its end. Where a copy of rows that nobody came for is
+        still under way, from this staging memory, the new one follows it.
+        """
+        left = self.samples - start
+        rows = left if left <= self.rows else self.rows // batch * batch
+        self._held[number] = range(0)
+        for place, source in self._sources.items():
+            staged = self._staging[number][place][:rows]
+            if self._index is None:
+                staged[...] = source[start : start + rows]
+            else:  # every number in the index is a sample's; "raise" would cost a copy
+                np.take(source, self._index[start : start + rows], axis=0, out=staged, mode="clip")
+            window = self.frames[number].inputs[place]
+            assert window is not None
+            self._copies.upload(window.address, staged)
+        self._held[number] = range(start, start + rows)
+
+    # -- back to the host ------------------------------------------------------------------------------------------------
+
+    def send_back(self, number: int, rows: range) -> None:
+        """Start to copy what a run has put into ``rows`` of the pass, which has ended."""
+        start = self._held[number].start
+        for place, target in self._targets.items():
+            staged, window = self._staging[number][place], self.frames[number].inputs[place]
+            assert window is not None
+            part = staged[rows.start - start : rows.stop - start]
+            self._returns.download(part, window.address + part.ctypes.data - staged.ctypes.data)
+            self._on_their_way.append((target[rows.start : rows.stop], part))
+
+    def settle(self) -> None:
+        """Wait for what is on its way back, and put it into the caller's arrays."""
+        if self._on_their_way:
+            self._returns.synchronize()
+            for target, part in self._on_their_way:
+                target[...] = part[: len(target)]
+            self._on_their_way.clear()
+
+
+def _host(array: Any) -> NDArray:
+    return array.copy_to_host() if isinstance(array, DeviceArray) else array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+import numpy as np
 
 from fastnn.lowering.heads import Head
 from fastnn.tensor import Tensor
@@ -74,15 +74,16 @@ class Runner:
 
     def _call_arrays(self, inputs: Any) -> Any:
         """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
-        return self._as_called([output.view(Tensor) for output in self._forward(inputs)])
+        outputs = self._forward(inputs)
+        return self._as_called([output.view(Tensor) if isinstance(output, np.ndarray) else output for output in outputs])
 
-    def _forward(self, x: Any) -> list[NDArray[Any]]:
+    def _forward(self, x: Any) -> list[Any]:
         runtime, slots, count = self._inputs(x)
         return self._outputs(runtime, slots, count, DEFAULT_BATCH if count <= DEFAULT_BATCH else DEFAULT_BATCH * GROUP)
 
-    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int) -> list[NDArray[Any]]:
+    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int) -> list[Any]:
         """The outputs for ``count`` samples, without hooks and in one go."""
-        outputs = empty_outputs(runtime, count)
+        outputs = empty_outputs(runtime, count, slots)
         with self._session(runtime, "predict", batch) as session:
             forward(session, slots, outputs, count)
         return outputs

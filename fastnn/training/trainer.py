@@ -282,7 +282,7 @@ class Trainer(OneBatch):
             return self._as_called(self._outputs(runtime, slots, count, batch))
         hooks = callback_list(self, callbacks, level, -(-count // batch))
         group = 1 if batch_size is not None or limit is not None or hooks.needs_batches("predict") else GROUP
-        outputs = empty_outputs(runtime, count)
+        outputs = empty_outputs(runtime, count, slots)
         with self._session(runtime, "predict", batch * group) as session:
             predict(session, slots, outputs, count, group, hooks)
         return self._as_called(outputs)

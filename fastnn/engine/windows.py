@@ -48,7 +48,7 @@ class Windows:
         self._device, self._copies, self._returns = device, device.Stream(), device.Stream()
         given = memory.inputs
         self._sources = {place: _host(given[place]) for place in read if given[place] is not None}
-        self._targets: dict[int, NDArray] = {place: given[place] for place in written if given[place] is not None}  # type: ignore[misc]
+        self._targets: dict[int, NDArray] = {place: given[place] for place in written if given[place] is not None}
         self._index = None if order is None else given[order]
         arrays = self._sources | self._targets
         self.samples = len(next(iter(arrays.values())))
@@ -122,9 +122,7 @@ class Windows:
                 staged[...] = source[start : start + rows]
             else:  # every number in the index is a sample's; "raise" would cost a copy
                 np.take(source, self._index[start : start + rows], axis=0, out=staged, mode="clip")
-            window = self.frames[number].inputs[place]
-            assert window is not None
-            self._copies.upload(window.address, staged)
+            self._copies.upload(self.frames[number].inputs[place].address, staged)
         self._held[number] = range(start, start + rows)
 
     # -- back to the host ------------------------------------------------------------------------------------------------
@@ -134,7 +132,6 @@ class Windows:
         start = self._held[number].start
         for place, target in self._targets.items():
             staged, window = self._staging[number][place], self.frames[number].inputs[place]
-            assert window is not None
             part = staged[rows.start - start : rows.stop - start]
             self._returns.download(part, window.address + part.ctypes.data - staged.ctypes.data)
             self._on_their_way.append((target[rows.start : rows.stop], part))

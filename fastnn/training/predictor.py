@@ -97,7 +97,7 @@ class Predictor:
         slots = prepare.fit_inputs(self._runtime, arrays, names)
         for array, name in zip(arrays, names, strict=True):
             if isinstance(array, DeviceArray):
-                raise ValueError(f"{name} lies on the GPU, a predictor takes arrays of the host; predict takes {name} where it lies")
+                raise ValueError(f"{name} lies on the GPU, a predictor takes arrays of the host; predict takes those of the GPU")
             if len(array) != self.batch_size:
                 raise ValueError(
                     f"{name} has {len(array)} samples, this predictor takes {self.batch_size}; for other numbers of samples make "

@@ -83,8 +83,8 @@ def check_places(runtime: Runtime, named: Mapping[str, Any]) -> None:
     for name, array in named.items():
         if isinstance(array, DeviceArray) and not runtime.engine.takes_device_arrays:
             raise ValueError(
-                f"{name} lies on the GPU, but the model runs on device {runtime.device!r}; compile(..., device='cuda') uses it where "
-                f"it lies. {ON_HOST.format(name=name)}"
+                f"{name} lies on the GPU, but the model runs on device {runtime.device!r}; compile(..., device='cuda') uses it "
+                f"where it lies. {ON_HOST.format(name=name)}"
             )
 
 
@@ -169,7 +169,8 @@ def _weight_slots(
     spread = len(outputs) > 1 and isinstance(sample_weight, list | tuple | Mapping)
     values = separate(sample_weight, outputs, "sample_weight")[0] if spread else [sample_weight] * len(outputs)
     arrays = [as_array(value, "sample_weight") for value in values]
-    check_places(runtime, {"sample_weight": array for array in arrays if isinstance(array, DeviceArray)})
+    for array in arrays:
+        check_places(runtime, {"sample_weight": array})
     return {
         f"w{number}": sample_weights(on_host(array), count, shape[:-1], runtime.dtype)
         for number, (array, shape) in enumerate(zip(arrays, runtime.output_shapes, strict=True))

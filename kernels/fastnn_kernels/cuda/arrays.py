@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple, NoReturn
 
@@ -246,17 +245,18 @@ def in_order(stream: Any, *arrays: DeviceArray | None) -> Iterator[None]:
     Where an array has no stream, all is done at the end.
     """
     handle = stream.handle
-    others = {array.stream for array in arrays if array is not None} - {handle}
-    for other in others:
-        first = own_stream().handle if other is None else other  # this thread's stream waited for it when it was read
-        if first != handle:
-            device.order(first, handle)
+    present = [array for array in arrays if array is not None]
+    others = {array.stream for array in present if array.stream is not None} - {handle}
+    unknown = any(array.stream is None for array in present)
+    first = others | ({own_stream().handle} - {handle} if unknown else set())  # this thread's stream waited when they were read
+    for other in first:
+        device.order(other, handle)
     try:
         yield
     finally:
-        for other in others - {None}:
+        for other in others:
             device.order(handle, other)
-        if None in others:
+        if unknown:
             stream.synchronize()
 
 
@@ -350,4 +350,3 @@ def read(value: Any, name: str) -> DeviceArray:
         stream=stream,
         readonly=found.readonly,
     )
-

@@ -39,14 +39,16 @@ def call(
 ) -> None:
     """Run instruction ``name`` without checks: the caller answers for dtypes, layouts and sizes.
 
-    Operands and attributes stand in the contract's order, sizes in that of the dimension letters. It runs on the thread's own stream, after what the streams of the operands were given and before what they are given next;
-    ``blocks`` None: by the largest operand.
+    Operands and attributes stand in the contract's order, sizes in that of the dimension letters. It runs on the thread's own
+    stream, after what the streams of the operands were given and before what they are given next; ``blocks`` None: by the largest
+    operand.
     """
     instruction, unit, stream = INSTRUCTIONS[name], unit_name(name, dtype.name), own_stream()
     entry = device.load([unit])[unit]
     elements = max(operand.size for operand in operands if operand is not None)
     split = (blocks or blocks_for(elements, most_blocks())) if instruction.parallel else 1
     addresses = [0 if operand is None else operand.address for operand in operands]
-    values = [float(value) if kind == "d" else int(value) for (_, kind), value in zip(instruction.attributes, attributes, strict=True)]
+    kinds = [float if kind == "d" else int for _, kind in instruction.attributes]
+    values = [kind(value) for kind, value in zip(kinds, attributes, strict=True)]
     with in_order(stream, *operands):
         stream.launch(entry, split, (0, *addresses, *sizes, *values))

@@ -21,8 +21,20 @@ from typing import TYPE_CHECKING, Any
 from fastnn_kernels.cuda import SIMULATED, probe
 
 if TYPE_CHECKING:
-    from fastnn_kernels.cuda.driver import Buffer, Entry, Graph, Launch, Stream, allocate, load, memory_info, order, pinned
-    from fastnn_kernels.cuda.driver import properties, ready
+    from fastnn_kernels.cuda.driver import (
+        Buffer,
+        Entry,
+        Graph,
+        Launch,
+        Stream,
+        allocate,
+        load,
+        memory_info,
+        order,
+        pinned,
+        properties,
+        ready,
+    )
     from fastnn_kernels.cuda.exchange import export, view
 
 __all__ = [

@@ -161,7 +161,7 @@ class Stream:
         return int(self._stream.handle)
 
     def upload(self, address: int, array: NDArray) -> None:
-        """Copy a C-contiguous host array to the device; the array may change afterwards, but a `pinned` one only once that is done."""
+        """Copy a C-contiguous host array to the device; the array may change afterwards, a `pinned` one when the copy is made."""
         if array.nbytes:
             use()
             _call(driver.cuMemcpyHtoDAsync, address, array.ctypes.data, array.nbytes, self._stream.handle)

@@ -41,7 +41,7 @@ def view(value: Any, stream: int) -> View:
 
 def export(array: DeviceArray, max_version: tuple[int, int] | None) -> Any:
     """A DLPack capsule that keeps ``array``; its device is the host."""
-    memory = (ctypes.c_byte * max(array.span, 1)).from_address(array.address)
-    memory.owner = array  # type: ignore[attr-defined]
+    memory: Any = (ctypes.c_byte * max(array.span, 1)).from_address(array.address)
+    memory.owner = array
     steps = [step * array.dtype.itemsize for step in array.strides]
     return np.ndarray(array.shape, array.dtype, memory, strides=steps).__dlpack__(max_version=max_version)

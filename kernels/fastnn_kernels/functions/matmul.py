@@ -219,7 +219,7 @@ def dense_backward(
     product(rows, weights, None, ACTIVATION_LINEAR, False, True, _rows(results[0]), workers)
     product(_rows(inputs), rows, None, ACTIVATION_LINEAR, True, False, results[1], workers)
     run("sum_rows", (rows, results[2]), (len(rows), rows.shape[1]), (0,), workers, cost.streaming_ns(gradient.nbytes))
-    return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))  # type: ignore[return-value]
+    return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))
 
 
 def product(

@@ -1,4 +1,4 @@
-"""Functions on arrays that lie on the GPU: results, places, streams, refusals; by the reference's kernels on the simulator's memory.
+"""Functions on arrays that lie on the GPU: results, places, streams, refusals; the reference's kernels in the simulator's memory.
 
 The simulator's own kernels, or a GPU's, run where there are some.
 """
@@ -135,9 +135,9 @@ def test_what_does_not_fit_is_refused_by_name():
         (lambda: fastnn_kernels.relu(x, out=[]), TypeError, "out is written in place and must be an array on the GPU, got list"),
         (lambda: fastnn_kernels.softmax_cross_entropy(x, LABELS), TypeError, "target lies on the host, but logits on the GPU"),
         (lambda: fastnn_kernels.sgd(x, DOUT), TypeError, "grads lies on the host, but params on the GPU"),
-        (lambda: fastnn_kernels.relu(OfTorch(X.astype("float16"))), TypeError, r"x must be float32 .* float16; x\.astype\('float32'\)"),
+        (lambda: fastnn_kernels.relu(OfTorch(X.astype("float16"))), TypeError, r"x must be float32 .* float16; x\.astype"),
         (lambda: fastnn_kernels.relu(OfCupy(LABELS)), TypeError, "x must be float32 or float64, got int64"),
-        (lambda: fastnn_kernels.relu(OfTorch(ROWS, order="F")), ValueError, r"x lies on the GPU and is not C-contiguous; x\.contig"),
+        (lambda: fastnn_kernels.relu(OfTorch(ROWS, order="F")), ValueError, r"x lies on the GPU and is not C-contig"),
         (lambda: fastnn_kernels.relu(x, out=OfCupy(X, readonly=True)), ValueError, "out is read-only"),
         (lambda: fastnn_kernels.relu(x, out=OfTorch(X.T, order="F")), ValueError, "out must have shape"),
         (lambda: fastnn_kernels.relu(OfJax(X, number=1)), ValueError, "x lies on GPU 1; GPU 0 alone is used"),

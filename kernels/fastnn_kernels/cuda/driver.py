@@ -73,7 +73,7 @@ class Buffer:
             free, total = memory_info()
             raise MemoryError(
                 f"{size:,} bytes were asked of the GPU, of whose {total:,} bytes {free:,} are free; "
-                "a smaller batch_size or fewer samples at a time need less"
+                "a smaller batch_size needs less, and fastnn.config.set_sample_memory says how much the samples may take"
             )
         if status != driver.CUresult.CUDA_SUCCESS:
             raise RuntimeError(f"cuMemAlloc failed: {status.name}; a kernel that ran before may be the cause")

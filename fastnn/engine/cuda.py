@@ -19,6 +19,7 @@ from fastnn.engine.base import Progress, Stop
 from fastnn.engine.cuda_steps import Launches, OneBlock, interpreter_unit, one_block_pays, run_windows
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import operand_called
+from fastnn.engine.windows import windows_for
 from fastnn.memory import Memory, lent
 from fastnn.program import Program
 
@@ -93,7 +94,12 @@ class CudaEngine:
 
     def rebind_inputs(self, bound: Bound) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed."""
-        frames = bound.device.place_inputs() or [bound.memory]
+        device = bound.device
+        if not device.decided:
+            device.windows = windows_for(self._device, bound.memory, device)
+            device.decided = True
+        device.place_inputs()
+        frames = [bound.memory] if device.windows is None else device.windows.frames
         if frames == bound.frames:
             for steps in bound.steps:
                 steps.rebind_inputs()

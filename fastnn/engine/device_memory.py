@@ -5,30 +5,28 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastnn_kernels.cuda.arrays import DeviceArray, in_order
 from fastnn_kernels.instructions import CONTROL_WORDS, NEXT_POSITION, POSITION, STEP
 from numpy.typing import NDArray
 
-from fastnn import config
 from fastnn.engine.rows import operand_called
-from fastnn.engine.windows import Windows
 from fastnn.memory import Buffer, Memory
 from fastnn.program import Operand, Program
+
+if TYPE_CHECKING:
+    from fastnn.engine.windows import Windows
 
 ALIGNMENT = 256
 """Bytes: a segment starts where the device's own allocations may start."""
 
 KEPT_BYTES = 1 << 20
 """A copy of a larger array is freed with the array: its session may wait long for its next call."""
-
-HEADROOM = 8
-"""Of the free memory one part in so many is not for samples: other sessions, kernels and libraries need some."""
 
 _making = threading.Lock()
 
@@ -77,11 +75,18 @@ class DeviceMemory:
     device : module
         `fastnn_kernels.cuda.device`, or one like it.
     memory : Memory
-        The host's side: `send` and `fetch` copy from and to it.
+        The host's side.
+
+    Attributes
+    ----------
+    samples, outputs, order : set of int
+        Places of the inputs that steps take rows of, and put rows into; of the index that says the order.
+    windows : Windows or None
+        What samples pass through that do not fit; ``decided``: whether they do.
     """
 
     windows: Windows | None = None
-    """On samples that do not fit."""
+    decided = False
 
     def __init__(self, device: ModuleType, memory: Memory) -> None:
         self._device, self.stream = device, device.Stream()
@@ -95,12 +100,11 @@ class DeviceMemory:
         self._twins = [(buffer, twin_of(buffer, device)) for buffer in memory.buffers]
         self._copies: list[Any] = [None] * len(memory.inputs)
         self._current: set[int] = set()
-        self._placed = False
         self.control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         program = memory.program
-        self._outputs, self._samples = _places(program, "put_rows", "data"), _places(program, "take_rows", "data")
-        self._order, self._rates = _places(program, "take_rows", "index"), _places(program, "next_update", "learning_rate")
-        self._never_sent = self._outputs | self._rates | _places(program, "shuffle", "state")
+        self.outputs, self.samples = _places(program, "put_rows", "data"), _places(program, "take_rows", "data")
+        self.order, self._rates = _places(program, "take_rows", "index"), _places(program, "next_update", "learning_rate")
+        self._never_sent = self.outputs | self._rates | _places(program, "shuffle", "state")
         self._both_ways = [name for name in ("control", "totals") if own[name].nbytes]
         if "grads" in own:
             self.stream.upload(self._segments["grads"], own["grads"])  # zeros between the weights
@@ -123,41 +127,23 @@ class DeviceMemory:
                 return twin.address + offset
         raise ValueError(f"operand {operand} lies in no arena: place_in_arena first")
 
-    def place_inputs(self) -> list[Memory]:
-        """Make room for the caller's arrays, those that lie on the device apart; what is large enough stays where it is.
-
-        Where the samples do not fit, they get `windows`. Returns the windows' frames, or none.
-        """
-        if not self._placed:
-            self._placed = True
-            self._place_samples()
-        streamed = set() if self.windows is None else self.windows.places
-        for place, array in enumerate(self._memory.inputs):
+    def place_inputs(self) -> None:
+        """Make room for copies of the caller's arrays; what is large enough stays where it is."""
+        for place, array in self._copied():
             copy = self._copies[place]
-            if isinstance(array, np.ndarray) and place not in streamed and (copy is None or copy.size < array.nbytes):
-                self._copies[place] = None  # freed first
+            if copy is None or copy.size < array.nbytes:
+                self.give_up({place})
                 self._copies[place] = allocate(self._device, array.nbytes)
-        return [] if self.windows is None else self.windows.frames
 
-    def _place_samples(self) -> None:
-        """Decide whether the samples stay on the device for the call; see `fastnn.config.set_sample_memory`."""
-        places = self._samples | self._outputs
-        needed = sum(array.nbytes for place in places if isinstance(array := self._memory.inputs[place], np.ndarray))
-        budget = config.sample_memory()
-        if budget is None:
-            held = sum(copy.size for place in places if (copy := self._copies[place]) is not None)
-            free = self._device.memory_info()[0] + held
-            budget = free - free // HEADROOM
-        if needed > budget:
-            for place in places | self._order:
-                self._copies[place] = None
-            order = next((place for place in self._order if self._memory.inputs[place] is not None), None)
-            self.windows = Windows(self._device, self._memory, self._samples, self._outputs, order, budget)
+    def give_up(self, places: Iterable[int]) -> None:
+        """Free the copies of these inputs."""
+        for place in places:
+            self._copies[place] = None
 
     def inputs_changed(self) -> None:
         """The caller's arrays are others now, or gone."""
         self._current.clear()
-        windows, self.windows, self._placed = self.windows, None, False
+        windows, self.windows, self.decided = self.windows, None, False
         if windows is not None:
             windows.end()
         self._copies = [None if copy is not None and copy.size > KEPT_BYTES else copy for copy in self._copies]
@@ -218,7 +204,7 @@ class DeviceMemory:
         for name in [*self._both_ways, *(["grads"] if self._memory.program.kind == "gradients" else [])]:
             self.stream.download(self._memory.segments[name], self._segments[name])
         for place, array in self._copied():
-            if place in self._outputs:
+            if place in self.outputs:
                 part = array[self._written]
                 self.stream.download(part, self._copies[place].address + part.ctypes.data - array.ctypes.data)
         self.stream.synchronize()

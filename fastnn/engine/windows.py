@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from copy import copy
 from math import prod
 from types import ModuleType
@@ -12,7 +11,12 @@ import numpy as np
 from fastnn_kernels.cuda.arrays import DeviceArray
 from numpy.typing import NDArray
 
+from fastnn import config
+from fastnn.engine.device_memory import DeviceMemory, allocate
 from fastnn.memory import Memory
+
+HEADROOM = 8
+"""Of the free memory one part in so many is not for samples: other sessions, kernels and libraries need some."""
 
 WINDOW_BYTES = 1 << 26
 """The most that one window takes on the device, and as page-locked memory of the host; a copy of so much hides its start."""
@@ -23,14 +27,12 @@ class Windows:
 
     Parameters
     ----------
-    device : module
+    gpu : module
         `fastnn_kernels.cuda.device`, or one like it.
     memory : Memory
         Its inputs are the samples.
-    read, written : iterable of int
-        Places of the inputs that steps take rows of, and put rows into.
-    order : int or None
-        Place of the index that says the order.
+    device : DeviceMemory
+        It knows their places.
     budget : int
         Bytes that the device has for the windows; one batch there must be.
 
@@ -42,20 +44,18 @@ class Windows:
         Inputs that are on the device in parts alone.
     """
 
-    def __init__(
-        self, device: ModuleType, memory: Memory, read: Iterable[int], written: Iterable[int], order: int | None, budget: int
-    ) -> None:
-        self._device, self._copies, self._returns = device, device.Stream(), device.Stream()
+    def __init__(self, gpu: ModuleType, memory: Memory, device: DeviceMemory, budget: int) -> None:
+        self._gpu, self._copies, self._returns = gpu, gpu.Stream(), gpu.Stream()
         given = memory.inputs
-        self._sources = {place: _host(given[place]) for place in read if given[place] is not None}
-        self._targets: dict[int, NDArray] = {place: given[place] for place in written if given[place] is not None}
-        self._index = None if order is None else given[order]
+        self._sources = {place: _host(given[place]) for place in device.samples if given[place] is not None}
+        self._targets: dict[int, NDArray] = {place: given[place] for place in device.outputs if given[place] is not None}
+        self._index = next((given[place] for place in device.order if given[place] is not None), None)
         arrays = self._sources | self._targets
         self.samples = len(next(iter(arrays.values())))
         row_bytes = sum(array.nbytes for array in arrays.values()) // self.samples
         wanted = min(WINDOW_BYTES, budget // 2) // max(row_bytes, 1)
         self.rows = min(self.samples, max(memory.capacity, wanted))
-        self.places = {*arrays, *(() if order is None else (order,))}
+        self.places = {*arrays, *device.order}
         self.frames = [self._frame(memory, arrays) for _ in range(2)]
         self._staging = [{place: self._pinned(array) for place, array in arrays.items()} for _ in range(2)]
         self._held = [range(0), range(0)]
@@ -69,13 +69,13 @@ class Windows:
             frame.inputs[place] = None
         for place, array in arrays.items():
             shape = (self.rows, *array.shape[1:])
-            buffer = self._device.allocate(prod(shape) * array.itemsize)
+            buffer = allocate(self._gpu, prod(shape) * array.itemsize)
             frame.inputs[place] = DeviceArray(buffer.address, shape, array.dtype, buffer)
         return frame
 
     def _pinned(self, array: NDArray) -> NDArray:
         shape = (self.rows, *array.shape[1:])
-        return self._device.pinned(prod(shape) * array.itemsize).view(array.dtype).reshape(shape)
+        return self._gpu.pinned(prod(shape) * array.itemsize).view(array.dtype).reshape(shape)
 
     # -- to the device ---------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Windows:
 
     def wait(self, stream: Any) -> None:
         """Let the work of ``stream`` begin when what was filled is there."""
-        self._device.order(self._copies.handle, stream.handle)
+        self._gpu.order(self._copies.handle, stream.handle)
 
     def fill_next(self, batch: int) -> None:
         """Fill the other window with the rows behind the current one's."""
@@ -104,8 +104,10 @@ class Windows:
             self._fill(other, start, batch)
 
     def end(self) -> None:
-        """Wait for copies that nobody waited for; then the memory may go."""
+        """Wait for copies that nobody waited for, and let go of the memory, which steps that are kept would hold."""
         self._copies.synchronize()
+        for frame in self.frames:
+            frame.inputs.clear()
 
     def _fill(self, number: int, start: int, batch: int) -> None:
         """Gather rows from ``start`` on, whole batches unless they are the last ones, and start to copy them.
@@ -143,6 +145,20 @@ class Windows:
             for target, part in self._on_their_way:
                 target[...] = part[: len(target)]
             self._on_their_way.clear()
+
+
+def windows_for(gpu: ModuleType, memory: Memory, device: DeviceMemory) -> Windows | None:
+    """Windows on the samples of ``memory``, or None where they fit on the device; see `fastnn.config.set_sample_memory`."""
+    places = device.samples | device.outputs
+    needed = sum(array.nbytes for place in places if isinstance(array := memory.inputs[place], np.ndarray))
+    budget = config.sample_memory()
+    if budget is None:
+        free, _ = gpu.memory_info()
+        budget = free - free // HEADROOM
+    if needed <= budget:
+        return None
+    device.give_up(places | device.order)  # copies that an earlier call left
+    return Windows(gpu, memory, device, budget)
 
 
 def _host(array: Any) -> NDArray:

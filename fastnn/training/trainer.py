@@ -112,8 +112,8 @@ class Trainer(OneBatch):
         Parameters
         ----------
         x : array_like, data frame, or a list or dict of them
-            Inputs (N, ...), of any number type; one per input of the model. Arrays of CuPy, PyTorch, JAX and Numba that lie on a GPU
-            are used there where the model's device is "cuda", in the model's dtype; so is y.
+            Inputs (N, ...), of any number type; one per input of the model. Arrays of CuPy, PyTorch, JAX and Numba that lie on a
+            GPU are used there where the model's device is "cuda", in the model's dtype; so is y.
         y : array_like, data frame, series, or a list or dict of them
             Targets: class numbers (N,) or (N, 1), or values of the output's shape.
         batch_size : int, optional

@@ -4,8 +4,8 @@ Names are resolved on first use, and Numba is imported only when a kernel has to
 compiles its kernel, which takes seconds, and keeps it on disk.
 
 Every function takes arrays of NumPy, or arrays of CuPy, PyTorch, JAX or Numba that lie on an NVIDIA GPU, all of one call in one
-place. There the results are `DeviceArray`s, ``out`` and what is updated may be arrays of any of these libraries, and ``workers`` are
-blocks of threads. Inputs are C-contiguous there; of ``matmul`` and of the weights of ``dense`` also transposed.
+place. There the results are `DeviceArray`s, ``out`` and what is updated may be arrays of any of these libraries, and ``workers``
+are blocks of threads. Inputs are C-contiguous there; of ``matmul`` and of the weights of ``dense`` also transposed.
 """
 
 from importlib import import_module as _import_module

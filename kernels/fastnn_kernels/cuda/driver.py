@@ -38,10 +38,14 @@ def use() -> Device:
 
 
 def _call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
-    """Call a function of the driver; its results without the status: None, the only one, or a list."""
-    status, *results = function(*arguments)
+    """Call a function of the driver; its results without the status: None, the only one, or all."""
+    return _results(function.__name__, *function(*arguments))
+
+
+def _results(name: str, status: Any, *results: Any) -> Any:
+    """What the driver's function ``name`` gave beside ``status``, which must be success."""
     if status != driver.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"{function.__name__} failed: {status.name}; a kernel that ran before may be the cause")
+        raise RuntimeError(f"{name} failed: {status.name}; a kernel that ran before may be the cause")
     return results if len(results) > 1 else results[0] if results else None
 
 
@@ -75,9 +79,7 @@ class Buffer:
                 f"{size:,} bytes were asked of the GPU, of whose {total:,} bytes {free:,} are free; "
                 "a smaller batch_size needs less, and fastnn.config.set_sample_memory says how much the samples may take"
             )
-        if status != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"cuMemAlloc failed: {status.name}; a kernel that ran before may be the cause")
-        self.size, self.address = size, int(address)
+        self.size, self.address = size, int(_results("cuMemAlloc", status, address))
         weakref.finalize(self, _free, self.address).atexit = False
 
 
@@ -98,7 +100,10 @@ class _Pinned:
 
     def __init__(self, size: int) -> None:
         use()
-        address = int(_call(driver.cuMemAllocHost, max(size, 1)))
+        status, address = driver.cuMemAllocHost(max(size, 1))
+        if status == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            raise MemoryError(f"{size:,} bytes of page-locked memory were asked of the host, which has not so many left")
+        address = int(_results("cuMemAllocHost", status, address))
         self.__array_interface__ = {"version": 3, "shape": (size,), "typestr": "|u1", "data": (address, False)}
         weakref.finalize(self, _free_pinned, address).atexit = False
 

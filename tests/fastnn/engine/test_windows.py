@@ -1,5 +1,8 @@
 """Samples that do not fit on the device pass through it in parts: the bits of the resident run, in order, in little memory."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from fastnn_kernels.cuda import device_simulated as simulated
@@ -95,6 +98,20 @@ def test_little_memory_holds_many_samples(log, monkeypatch):
     config.set_sample_memory(None)
     classifier().predict(x, batch_size=1000, verbose=0)
     assert f"upload {x.nbytes}" in log
+
+
+def test_windows_go_with_their_call(log, monkeypatch):
+    monkeypatch.setattr(cuda, "one_block_pays", lambda *_: False)
+    made, model = [], classifier()
+    model.predict(X, batch_size=4, verbose=0)
+    for name in ("allocate", "pinned"):
+        make = getattr(gpu, name)
+        monkeypatch.setattr(gpu, name, lambda size, make=make: made.append(weakref.ref(memory := make(size))) or memory)
+    config.set_sample_memory(0)
+    model.predict(X, batch_size=4, verbose=0)
+    gc.collect()
+    assert made
+    assert not any(memory() is not None for memory in made)
 
 
 @pytest.mark.parametrize(("free", "streamed"), [(10_000, False), (1_500, True)])

@@ -85,6 +85,12 @@ def test_pinned_memory_goes_with_its_last_array(driver, calls):
     assert calls == [("cuMemAllocHost", 64), ("cuMemFreeHost", address)]
 
 
+def test_without_page_locked_memory_the_host_is_named(driver, calls, monkeypatch):
+    monkeypatch.setattr(driver.driver, "cuMemAllocHost", lambda size: (driver.driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY, 0))
+    with pytest.raises(MemoryError, match="12,345 bytes of page-locked memory were asked of the host"):
+        driver.pinned(12345)
+
+
 def test_one_stream_waits_for_another(driver, calls):
     driver.order(5, 6)
     timing = driver.driver.CUevent_flags.CU_EVENT_DISABLE_TIMING

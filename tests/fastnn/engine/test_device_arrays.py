@@ -9,7 +9,7 @@ import pytest
 from fastnn_kernels import DeviceArray, to_device
 from fastnn_kernels.cuda import arrays, device
 
-from fastnn import Input, Model, Sequential, config
+from fastnn import Input, Model, Sequential, config, selftest
 from fastnn.callbacks import LambdaCallback
 from fastnn.layers import Dense, Flatten
 from fastnn.utils import set_random_seed
@@ -149,6 +149,17 @@ def test_callbacks_see_predictions_on_the_gpu():
     callback = LambdaCallback(on_predict_batch_end=lambda batch, logs: seen.append(logs["outputs"].copy_to_host()))
     outputs = model_with().predict(OfCupy(X), batch_size=8, verbose=0, callbacks=[callback])
     np.testing.assert_array_equal(np.concatenate(seen), outputs.copy_to_host())
+
+
+def test_the_selftest_trains_on_samples_in_either_place(monkeypatch, capsys):
+    monkeypatch.setattr(selftest, "EPOCHS", 1)
+    assert selftest.place_failures("cpu") == 0
+    assert selftest.place_failures("cuda") == 0
+    assert capsys.readouterr().out.splitlines() == [f"digits, samples {what}: the same bits" for what in ("on the GPU", "streamed")]
+    monkeypatch.setattr(selftest, "train_digits", lambda width, device, place=None: [0.5 if place is to_device else 1.0])
+    assert selftest.place_failures("cuda") == 1
+    assert "digits, samples on the GPU: FAILED" in capsys.readouterr().out
+    assert config.sample_memory() is None
 
 
 # -- what the arrays hold ----------------------------------------------------------------------------------------------------

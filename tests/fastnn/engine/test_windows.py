@@ -160,6 +160,14 @@ def test_several_inputs_and_outputs(log):
     assert model.fit(x, y, batch_size=7, shuffle=False, verbose=0).history["loss"] == losses
 
 
+def test_a_file_is_read_window_by_window(log, tmp_path):
+    model, path = classifier(), tmp_path / "x.npy"
+    wanted = model.predict(X, batch_size=8, verbose=0)
+    np.save(path, X)
+    config.set_sample_memory(0)
+    np.testing.assert_array_equal(model.predict(np.load(path, mmap_mode="r"), batch_size=8, verbose=0), wanted)
+
+
 def test_a_callback_sees_the_predictions_of_its_batch(late):
     from fastnn.callbacks import LambdaCallback
 

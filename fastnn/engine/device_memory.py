@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastnn_kernels.cuda.arrays import DeviceArray, in_order
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.streams import in_order
 from fastnn_kernels.instructions import CONTROL_WORDS, NEXT_POSITION, POSITION, STEP
 from numpy.typing import NDArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastnn_kernels.cuda.arrays import on_device, read
+from fastnn_kernels.cuda.foreign import on_device, read
 from fastnn_kernels.warn import warn
 
 from fastnn.errors import refuse_overrides

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from fastnn_kernels.cuda import contents
-from fastnn_kernels.cuda.arrays import DeviceArray, on_device, read
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import on_device, read
 from numpy.typing import NDArray
 
 NUMERIC = "biuf"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastnn_kernels.cuda.arrays import ON_HOST, DeviceArray
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import ON_HOST
 from numpy.typing import NDArray
 
 from fastnn import config

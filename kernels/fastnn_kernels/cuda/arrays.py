@@ -1,10 +1,7 @@
-"""Arrays in the GPU's memory: what functions return there, and other libraries' arrays as they lie."""
+"""Arrays in the GPU's memory: what functions return there, for other libraries to take."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple, NoReturn
 
@@ -12,17 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import device
+from fastnn_kernels.cuda.streams import in_order, own_stream
 
 LEGACY_STREAM = 1
 """Handle of the stream that is meant where a library names none."""
 
-CUDA, CUDA_MANAGED = 2, 13
-"""DLPack's numbers for memory of a GPU, and for memory that both sides see."""
-
-ON_HOST = "A copy on the host is {name}.cpu().numpy() of PyTorch's, {name}.get() of CuPy's, np.asarray({name}) of JAX's"
-"""What to do with an array that lies on a GPU where none is used."""
-
-_threads = threading.local()
+CUDA = 2
+"""DLPack's number for memory of a GPU."""
 
 
 class View(NamedTuple):
@@ -228,41 +221,6 @@ def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(steps[: len(shape)]))
 
 
-# -- streams -----------------------------------------------------------------------------------------------------------------
-
-
-def own_stream() -> Any:
-    """The stream of this thread, on which the functions run."""
-    if not hasattr(_threads, "stream"):
-        _threads.stream = device.Stream()
-    return _threads.stream
-
-
-@contextmanager
-def in_order(stream: Any, *arrays: DeviceArray | None) -> Iterator[None]:
-    """Use the memory of ``arrays`` by ``stream``: after what their own streams were given before, before what comes then.
-
-    Where an array has no stream, all is done at the end.
-    """
-    handle = stream.handle
-    present = [array for array in arrays if array is not None]
-    others = {array.stream for array in present if array.stream is not None} - {handle}
-    unknown = any(array.stream is None for array in present)
-    first = others | ({own_stream().handle} - {handle} if unknown else set())  # this thread's stream waited when they were read
-    for other in first:
-        device.order(other, handle)
-    try:
-        yield
-    finally:
-        for other in others:
-            device.order(handle, other)
-        if unknown:
-            stream.synchronize()
-
-
-# -- making and reading arrays -------------------------------------------------------------------------------------------------
-
-
 def empty(shape: tuple[int, ...], dtype: Any) -> DeviceArray:
     """A new array of any content, for this thread's stream."""
     stream, dtype = own_stream(), np.dtype(dtype)
@@ -306,47 +264,3 @@ def copy(source: DeviceArray, target: DeviceArray) -> None:
     stream = own_stream()
     with in_order(stream, source, target):
         stream.copy(target.address, source.address, source.nbytes)
-
-
-def on_device(value: Any) -> bool:
-    """Whether ``value`` is an array, of any library, that lies on a GPU."""
-    if isinstance(value, np.ndarray | list | tuple | float | int | type):
-        return False
-    if (where := getattr(value, "__dlpack_device__", None)) is not None:
-        return where()[0] in (CUDA, CUDA_MANAGED)
-    return getattr(value, "__cuda_array_interface__", None) is not None
-
-
-def read(value: Any, name: str) -> DeviceArray:
-    """The array ``value``, for which `on_device` holds, as it lies; ``name`` is the argument's.
-
-    Raises
-    ------
-    RuntimeError
-        When no GPU can be used here.
-    TypeError
-        For a tensor that requires a gradient.
-    ValueError
-        For an array on another GPU, or one that cannot be read.
-    """
-    if isinstance(value, DeviceArray):
-        return value
-    if getattr(value, "requires_grad", False):
-        raise TypeError(f"{name} requires a gradient, which is lost here; {name}.detach() is the same tensor without")
-    if reason := device.why_not():
-        raise RuntimeError(f"{name} lies on a GPU, and none can be used: {reason}. {ON_HOST.format(name=name)}")
-    try:
-        found = device.view(value, own_stream().handle)
-    except Exception as error:  # whatever its library says
-        raise ValueError(f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}") from error
-    if found.device != 0:
-        raise ValueError(f"{name} lies on GPU {found.device}; GPU 0 alone is used: CUDA_VISIBLE_DEVICES says which one that is")
-    if min(found.strides or (), default=0) < 0:
-        raise ValueError(f"{name} has steps below 0, {found.strides}; make a contiguous copy of it")
-    stream = getattr(value, "__cuda_array_interface__", {}).get("stream")
-    return DeviceArray(
-        *(found.address, found.shape, found.dtype, (found.owner, value)),
-        strides=found.strides,
-        stream=stream,
-        readonly=found.readonly,
-    )

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.arrays import DeviceArray, in_order, own_stream
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.streams import in_order, own_stream
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.units import unit_name
 

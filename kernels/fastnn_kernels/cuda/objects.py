@@ -29,7 +29,7 @@ CUDA = Target(
     folder="cuda",
     host_files=(
         *("adapters", "arrays", "call", "check", "contents", "device", "device_simulated", "driver", "exchange"),
-        *("exchange_simulated", "execute", "objects", "probe", "ptx_simulated", "simulator"),
+        *("exchange_simulated", "execute", "foreign", "objects", "probe", "ptx_simulated", "simulator", "streams"),
     ),
     names="cuda/ptx.py",
     options=("cuda/ptx.py", "device_function"),

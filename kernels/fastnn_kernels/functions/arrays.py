@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fastnn_kernels import system
 from fastnn_kernels.cpu import cost
 from fastnn_kernels.cpu.execute import call
-from fastnn_kernels.cuda.arrays import DeviceArray, on_device, read
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import on_device, read
 from fastnn_kernels.functions import places
 from fastnn_kernels.operands import MOST_WORKERS, integer
 

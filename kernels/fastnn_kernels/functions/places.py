@@ -11,6 +11,7 @@ from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.cuda.arrays import DeviceArray
 from fastnn_kernels.cuda.call import call as call
 from fastnn_kernels.cuda.call import most_blocks
+from fastnn_kernels.cuda.foreign import read
 
 CASTS = "{name}.astype('float32') of CuPy's and JAX's, {name}.float() of PyTorch's"
 """How other libraries change a dtype on the GPU."""
@@ -51,7 +52,7 @@ def copy(source: Any, target: Any) -> None:
     if not isinstance(source, DeviceArray):
         target[...] = source
         return
-    found = on_gpu.read(target, "out")
+    found = read(target, "out")
     if found.address != source.address:
         on_gpu.copy(source, found)
 

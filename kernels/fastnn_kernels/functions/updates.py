@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cuda.arrays import on_device
+from fastnn_kernels.cuda.foreign import on_device
 from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import check_apart, check_shape, check_written, contiguous, deliver, floats, run
 from fastnn_kernels.instructions import ADAM_RATE, INSTRUCTIONS, LEARNING_RATE, RATES

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn_kernels.cuda import arrays, device, exchange_simulated
+from fastnn_kernels.cuda import device, exchange_simulated, streams
 from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.interpreter import NUMBERS
@@ -128,4 +128,4 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let arrays that lie on the GPU lie on this one, for the functions of `fastnn_kernels` too."""
     for name, value in NAMES.items():
         monkeypatch.setitem(vars(device), name, value)
-    monkeypatch.setattr(arrays, "_threads", threading.local())
+    monkeypatch.setattr(streams, "_threads", threading.local())

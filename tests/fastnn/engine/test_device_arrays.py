@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 from fastnn_kernels import DeviceArray, to_device
-from fastnn_kernels.cuda import arrays, device
+from fastnn_kernels.cuda import device, streams
 
 from fastnn import Input, Model, Sequential, config, selftest
 from fastnn.callbacks import LambdaCallback
@@ -304,7 +304,7 @@ def test_the_callers_stream_and_the_sessions_wait_for_each_other(monkeypatch):
     orders, model = [], model_with()
     monkeypatch.setitem(vars(device), "order", lambda first, second: orders.append((first, second)))
     model.predict(OfCupy(X), verbose=0)
-    own = arrays.own_stream().handle
+    own = streams.own_stream().handle
     readers = [after for before, after in orders if before == LEGACY and after != own]
     assert readers
     assert all((reader, LEGACY) in orders for reader in readers)

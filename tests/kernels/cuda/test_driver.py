@@ -124,12 +124,12 @@ def test_arrays_of_other_libraries_are_read_by_cuda_core(driver, library):
 
 
 def test_what_cuda_core_cannot_read_is_told_by_the_arguments_name(driver, calls, monkeypatch):
-    from fastnn_kernels.cuda import arrays, device
+    from fastnn_kernels.cuda import device, foreign, streams
 
     monkeypatch.setitem(vars(device), "why_not", lambda: None)
     for name in ("Stream", "view", "order"):
         monkeypatch.setitem(vars(device), name, getattr(driver, name))
-    monkeypatch.setattr(arrays, "_threads", threading.local())
+    monkeypatch.setattr(streams, "_threads", threading.local())
 
     class OfAnOldLibrary(OfNumba):
         @property
@@ -137,7 +137,7 @@ def test_what_cuda_core_cannot_read_is_told_by_the_arguments_name(driver, calls,
             return self.interface(version=2)
 
     with pytest.raises(ValueError, match=r"x, a OfAnOldLibrary, cannot be read on the GPU: .*v3"):
-        arrays.read(OfAnOldLibrary(np.zeros(3)), "x")
+        foreign.read(OfAnOldLibrary(np.zeros(3)), "x")
 
 
 def test_arrays_are_exported_by_cuda_core(driver, monkeypatch):

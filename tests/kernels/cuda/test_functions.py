@@ -4,7 +4,7 @@ import fastnn_kernels
 import numpy as np
 import pytest
 from fastnn_kernels import to_device
-from fastnn_kernels.cuda import arrays, contents
+from fastnn_kernels.cuda import contents, foreign
 
 from tests.kernels.functions.test_on_gpu import ROWS, X, close, each, sent
 
@@ -27,7 +27,7 @@ def test_results_are_those_of_the_host(name, inputs, keywords):
 @pytest.mark.parametrize("protocol", [("__dlpack__", "__dlpack_device__"), ("__cuda_array_interface__",)])
 def test_an_array_goes_out_and_comes_in(protocol):
     for array in (to_device(ROWS), to_device(X)[1:], to_device(ROWS).T):
-        found = arrays.read(Handed(array, protocol), "x")
+        found = foreign.read(Handed(array, protocol), "x")
         assert (found.address, found.shape, found.dtype) == (array.address, array.shape, array.dtype)
         np.testing.assert_array_equal(found.copy_to_host(), array.copy_to_host())
     result = fastnn_kernels.matmul(Handed(to_device(ROWS).T, protocol), Handed(to_device(ROWS), protocol))

@@ -14,7 +14,7 @@ import fastnn_kernels
 import numpy as np
 import pytest
 from fastnn_kernels import DeviceArray, to_device
-from fastnn_kernels.cuda import SIMULATED, arrays, device
+from fastnn_kernels.cuda import SIMULATED, device, foreign, streams
 from fastnn_kernels.cuda import device_simulated as simulated
 
 from tests.fastnn.engine import reference_gpu
@@ -181,14 +181,14 @@ def orders(monkeypatch):
 
 
 def test_the_callers_stream_waits_for_the_kernel_and_the_kernel_for_it(orders):
-    own = arrays.own_stream().handle
+    own = streams.own_stream().handle
     fastnn_kernels.relu(OfCupy(X), out=OfCupy(X))
     assert orders == [(LEGACY, own), (own, LEGACY)]
 
 
 @pytest.mark.parametrize("library", [OfNumba, OfTorch, OfJax])
 def test_where_no_stream_is_known_the_call_ends_with_the_work(orders, library):
-    own, x = arrays.own_stream().handle, library(X)
+    own, x = streams.own_stream().handle, library(X)
     fastnn_kernels.relu(x)
     assert orders == [own]
     assert x.readers == ([] if library is OfNumba else [own])  # told to the library, which orders its own streams before
@@ -204,7 +204,7 @@ def test_an_array_of_another_thread_is_used_in_order(orders):
     thread = threading.Thread(target=lambda: made.append(to_device(X)))
     thread.start()
     thread.join()
-    own = arrays.own_stream().handle
+    own = streams.own_stream().handle
     fastnn_kernels.relu(made[0])
     assert made[0].stream != own
     assert orders == [(made[0].stream, own), (own, made[0].stream)]
@@ -212,7 +212,7 @@ def test_an_array_of_another_thread_is_used_in_order(orders):
 
 def test_a_reader_is_ordered_after_the_work(orders):
     result = fastnn_kernels.relu(to_device(X))
-    own = arrays.own_stream().handle
+    own = streams.own_stream().handle
     assert result.stream == own
     for stream, waits in ((None, LEGACY), (2, 2), (77, 77)):
         orders.clear()
@@ -245,7 +245,7 @@ def test_memory_lives_as_long_as_somebody_holds_it():
 
 def test_a_view_holds_the_array_of_the_other_library():
     x = OfTorch(X)
-    held, view = weakref.ref(x), arrays.read(x, "x")
+    held, view = weakref.ref(x), foreign.read(x, "x")
     del x
     gc.collect()
     assert held() is not None
@@ -261,7 +261,7 @@ def test_a_view_holds_the_array_of_the_other_library():
 def test_arrays_of_other_libraries_are_read_where_they_lie(library):
     for order in "CF":
         x = library(ROWS, order=order)
-        found = arrays.read(x, "x")
+        found = foreign.read(x, "x")
         assert (found.address, found.shape, found.dtype) == (x.array.ctypes.data, ROWS.shape, np.float32)
         assert found.contiguous == (order == "C")
         np.testing.assert_array_equal(found.copy_to_host(), ROWS)
@@ -275,7 +275,7 @@ def test_an_array_speaks_both_protocols():
         assert interface["data"] == (one.address, False)
         assert (interface["shape"], interface["typestr"]) == (host.shape, "<f4")
         assert one.__dlpack_device__() == (2, 0)
-        found = device.view(one, arrays.own_stream().handle)
+        found = device.view(one, streams.own_stream().handle)
         assert (found.address, found.shape, found.dtype) == (one.address, one.shape, one.dtype)
     assert array.T.__cuda_array_interface__["strides"] == (4, 16)
     for refused in ({"copy": True}, {"dl_device": (1, 0)}):
@@ -319,8 +319,8 @@ def test_parts_and_shapes_are_views():
 
 def test_what_is_no_array_on_a_gpu():
     for value in (X, [1.0], 2.0, "text", None, np.float32(1), object(), OfCupy):
-        assert not arrays.on_device(value)
-    assert all(arrays.on_device(library(X)) for library in (*LIBRARIES, to_device))
+        assert not foreign.on_device(value)
+    assert all(foreign.on_device(library(X)) for library in (*LIBRARIES, to_device))
 
 
 def test_memory_of_the_device_is_counted():

@@ -378,6 +378,7 @@ def _run(
 ) -> Any:
     """An instruction whose result is like its first input, the argument ``name``."""
     first = inputs[0]
-    result = result_array(out, first.shape, *inputs, first=name)
-    run(op, (*map(contiguous, inputs), result), sizes, attributes, workers, cost.streaming_ns((len(inputs) + 1) * first.nbytes))
+    result = result_array(out, first.shape, first.dtype, *inputs, first=name)
+    work = cost.streaming_ns((len(inputs) + 1) * first.nbytes)
+    run(op, first.dtype, (*map(contiguous, inputs), result), sizes, attributes, workers, work)
     return deliver(result, out)

@@ -74,7 +74,7 @@ def rows_of(array: NDArray) -> tuple[int, int]:
     return array.size // array.shape[-1], array.shape[-1]
 
 
-def check_written(name: str, value: Any, shape: tuple[int, ...], like: Any, first: str) -> Any:
+def check_written(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype, like: Any, first: str) -> Any:
     """What a result is written to, as an array where ``like`` lies, the argument ``first``; refused where it cannot be."""
     if not isinstance(value, np.ndarray) and not on_device(value):
         kind = "an array on the GPU" if isinstance(like, DeviceArray) else "a NumPy array"
@@ -82,8 +82,8 @@ def check_written(name: str, value: Any, shape: tuple[int, ...], like: Any, firs
     array = value if isinstance(value, np.ndarray) else read(value, name)
     if isinstance(array, DeviceArray) != isinstance(like, DeviceArray):
         raise TypeError(places.apart(name, array, first))
-    if array.dtype != like.dtype:
-        raise TypeError(f"{name} must be {like.dtype} as the inputs are, got {array.dtype}")
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must be {dtype} as the inputs are, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, that of the result, got {array.shape}")
     if array.readonly if isinstance(array, DeviceArray) else not array.flags.writeable:
@@ -93,17 +93,17 @@ def check_written(name: str, value: Any, shape: tuple[int, ...], like: Any, firs
     return array
 
 
-def result_array(out: Any, shape: tuple[int, ...], *inputs: Any, first: str, name: str = "out") -> Any:
+def result_array(out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any, first: str, name: str = "out") -> Any:
     """The array that a kernel writes: ``out`` unless it is absent, not contiguous or shares memory with an input.
 
-    The first of ``inputs``, the argument ``first``, says the dtype and the place.
+    It lies where the first of ``inputs`` does, the argument ``first``.
     """
     like = inputs[0]
     if out is None:
-        return places.empty(shape, like)
-    target = check_written(name, out, shape, like, first)
+        return places.empty(shape, dtype, like)
+    target = check_written(name, out, shape, dtype, like, first)
     shared = any(array is not None and places.may_share_memory(target, array) for array in inputs)
-    return target if direct(target) and not shared else places.empty(shape, like)
+    return target if direct(target) and not shared else places.empty(shape, dtype, like)
 
 
 def deliver(result: Any, out: Any) -> Any:
@@ -124,19 +124,19 @@ def check_apart(read: dict[str, Any], written: dict[str, Any]) -> None:
 
 def run(
     op: str,
+    dtype: np.dtype,
     operands: Sequence[Any],
     sizes: Sequence[int],
     attributes: Sequence[float],
     workers: int | None,
     work_ns: float,
 ) -> None:
-    """Run an instruction where its operands lie, the first of which says where and in which float type."""
-    first = operands[0]
-    if isinstance(first, DeviceArray):
+    """Run an instruction of the float type ``dtype`` where its operands lie, the first of which says where."""
+    if isinstance(operands[0], DeviceArray):
         blocks = None if workers is None else integer("workers", workers, 1, MOST_WORKERS, also="None or ")
-        places.call(op, first.dtype, operands, sizes, attributes, blocks)
+        places.call(op, dtype, operands, sizes, attributes, blocks)
     else:
-        call(op, first.dtype, operands, sizes, attributes, choose_workers(workers, work_ns))
+        call(op, dtype, operands, sizes, attributes, choose_workers(workers, work_ns))
 
 
 def choose_workers(workers: int | None, work_ns: float) -> int:

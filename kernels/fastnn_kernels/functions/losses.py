@@ -227,14 +227,14 @@ def _loss(
         factors = floats("weight", weight, x, name)
         check_shape("weight", factors, x.shape[:-1], "one for each row")
     inputs = (x, truth, factors)
-    losses = result_array(out, x.shape[:-1], *inputs, first=name)
-    slopes = None if slopes_out is None else result_array(slopes_out, x.shape, *inputs, first=name, name=gradient_name)
+    losses = result_array(out, x.shape[:-1], x.dtype, *inputs, first=name)
+    slopes = None if slopes_out is None else result_array(slopes_out, x.shape, x.dtype, *inputs, first=name, name=gradient_name)
     given_outs = {"out": (out, x.shape[:-1]), gradient_name: (slopes_out, x.shape)}
-    check_apart({}, {key: None if o is None else check_written(key, o, s, x, name) for key, (o, s) in given_outs.items()})
+    check_apart({}, {key: None if o is None else check_written(key, o, s, x.dtype, x, name) for key, (o, s) in given_outs.items()})
     streams = x.nbytes + truth.nbytes + (0 if slopes is None else slopes.nbytes)
     factor = None if scale == 1.0 else places.beside(np.array([scale], x.dtype), x)
     operands = (contiguous(x), contiguous(truth), None if factors is None else contiguous(factors), factor, losses, slopes)
-    run(op, operands, rows_of(x), attributes, workers, cost.streaming_ns(streams))
+    run(op, x.dtype, operands, rows_of(x), attributes, workers, cost.streaming_ns(streams))
     if slopes is not None:
         deliver(slopes, slopes_out)
     return deliver(losses, out)

@@ -99,7 +99,7 @@ def matmul(
         flags = f"transpose_a={bool(transpose_a)}, transpose_b={bool(transpose_b)}"
         raise ValueError(f"a of shape {first.shape} and b of shape {second.shape} do not fit: {terms} terms and {other} ({flags})")
     added = _bias(bias, columns, first, "a")
-    result = result_array(out, (rows, columns), first, second, added, first="a")
+    result = result_array(out, (rows, columns), first.dtype, first, second, added, first="a")
     product(first, second, added, _activation(activation), bool(transpose_a), bool(transpose_b), result, workers)
     return deliver(result, out)
 
@@ -151,7 +151,7 @@ def dense(
     inputs, weights = _layer(x, kernel)
     units = weights.shape[1]
     added = _bias(bias, units, inputs, "x")
-    result = result_array(out, (*inputs.shape[:-1], units), inputs, weights, added, first="x")
+    result = result_array(out, (*inputs.shape[:-1], units), inputs.dtype, inputs, weights, added, first="x")
     product(_rows(inputs), weights, added, _activation(activation), False, False, _rows(result), workers)
     return deliver(result, out)
 
@@ -212,13 +212,16 @@ def dense_backward(
     names = ("dx", "dkernel", "dbias")
     shapes = (inputs.shape, weights.shape, weights.shape[1:])
     read = (inputs, weights, gradient)
-    results = [result_array(o, s, *read, first="x", name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
-    given = [None if o is None else check_written(n, o, s, inputs, "x") for o, s, n in zip(outs, shapes, names, strict=True)]
+    results = [result_array(o, s, inputs.dtype, *read, first="x", name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
+    given = [
+        None if o is None else check_written(n, o, s, inputs.dtype, inputs, "x")
+        for o, s, n in zip(outs, shapes, names, strict=True)
+    ]
     check_apart({}, dict(zip(names, given, strict=True)))
     rows = _rows(gradient)
     product(rows, weights, None, ACTIVATION_LINEAR, False, True, _rows(results[0]), workers)
     product(_rows(inputs), rows, None, ACTIVATION_LINEAR, True, False, results[1], workers)
-    run("sum_rows", (rows, results[2]), (len(rows), rows.shape[1]), (0,), workers, cost.streaming_ns(gradient.nbytes))
+    run("sum_rows", inputs.dtype, (rows, results[2]), (len(rows), rows.shape[1]), (0,), workers, cost.streaming_ns(gradient.nbytes))
     return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))
 
 
@@ -239,10 +242,12 @@ def product(
         transpose_a = transpose_b = False
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
-    work = cost.matmul_ns(out.size * terms, a.dtype.itemsize)
-    scratch = places.scratch(a, workers) if isinstance(a, DeviceArray) else make_scratch(a.dtype, choose_workers(workers, work))
+    work = cost.matmul_ns(out.size * terms, out.dtype.itemsize)
+    scratch = (
+        places.scratch(out.dtype, workers) if isinstance(a, DeviceArray) else make_scratch(out.dtype, choose_workers(workers, work))
+    )
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
-    run("matmul", (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), workers, work)
+    run("matmul", out.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), workers, work)
 
 
 def _readable(matrix: Any, transpose: bool) -> tuple[Any, bool]:

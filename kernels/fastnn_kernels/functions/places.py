@@ -32,9 +32,9 @@ def scattered(name: str) -> str:
     )
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """A new array of the dtype of ``like`` and where that lies."""
-    return on_gpu.empty(shape, like.dtype) if isinstance(like, DeviceArray) else np.empty(shape, like.dtype)
+def empty(shape: tuple[int, ...], dtype: np.dtype, like: Any) -> Any:
+    """A new array, where ``like`` lies."""
+    return on_gpu.empty(shape, dtype) if isinstance(like, DeviceArray) else np.empty(shape, dtype)
 
 
 def beside(array: np.ndarray, like: Any) -> Any:
@@ -42,9 +42,9 @@ def beside(array: np.ndarray, like: Any) -> Any:
     return on_gpu.to_device(array) if isinstance(like, DeviceArray) else array
 
 
-def scratch(like: DeviceArray, workers: int | None) -> DeviceArray:
+def scratch(dtype: np.dtype, workers: int | None) -> DeviceArray:
     """Memory for each of ``workers`` blocks, or for as many as there may be."""
-    return on_gpu.empty((SCRATCH_ELEMENTS * (workers or most_blocks()),), like.dtype)
+    return on_gpu.empty((SCRATCH_ELEMENTS * (workers or most_blocks()),), dtype)
 
 
 def copy(source: Any, target: Any) -> None:

@@ -237,13 +237,13 @@ def _update(
     check_shape("grads", gradient, weights.shape, "that of params")
     written: dict[str, Any] = {"params": params, **state}
     present = {name: array for name, array in written.items() if array is not None or name not in _optional(op)}
-    found = {name: check_written(name, array, weights.shape, weights, "params") for name, array in present.items()}
+    found = {name: check_written(name, array, weights.shape, weights.dtype, weights, "params") for name, array in present.items()}
     check_apart({"grads": gradient}, found)
     ready = {name: contiguous(array) for name, array in found.items()}
     words = np.zeros(RATES)
     words[LEARNING_RATE], words[ADAM_RATE] = number("learning_rate", rates[0]), rates[1]
     operands = (contiguous(gradient), places.beside(words, weights), *(ready.get(name) for name in written))
-    run(op, operands, (weights.size,), attributes, workers, cost.streaming_ns((len(present) + 1) * weights.nbytes))
+    run(op, weights.dtype, operands, (weights.size,), attributes, workers, cost.streaming_ns((len(present) + 1) * weights.nbytes))
     for name, array in found.items():
         deliver(ready[name], array)
 

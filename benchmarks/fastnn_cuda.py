@@ -6,6 +6,7 @@ from typing import Any
 
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.call import BLOCKS_PER_MULTIPROCESSOR, ELEMENTS_PER_BLOCK
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.operands import check_operands, supply_scratch
 from fastnn_kernels.units import unit_name
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from fastnn.bench.kernel_data import result_name
 from fastnn.bench.specs import Data, KernelSpec
 from fastnn.bench.timing import Task
-from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, ELEMENTS_PER_BLOCK
 
 LAUNCHES = 32
 """Of a graph: what launching it costs is shared by so many."""

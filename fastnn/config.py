@@ -1,4 +1,4 @@
-"""Settings of the whole process: float type, threads, device. The names of ``keras.config``, and threads and device beside them."""
+"""Settings of the whole process. The names of ``keras.config``, and beside them threads, device, memory for samples."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ __all__ = [
     "floatx",
     "image_data_format",
     "num_threads",
+    "sample_memory",
     "set_device",
     "set_dtype_policy",
     "set_floatx",
     "set_num_threads",
+    "set_sample_memory",
 ]
 
 refuse_names(__name__)
@@ -31,7 +33,7 @@ FLOAT_TYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "reference")
 """Names of the engines, which `fastnn.engine.select` tells apart."""
 
-_settings: dict[str, Any] = {"floatx": "float32", "policy": None, "threads": None, "device": None}
+_settings: dict[str, Any] = {"floatx": "float32", "policy": None, "threads": None, "device": None, "sample_memory": None}
 
 
 def floatx() -> str:
@@ -182,6 +184,49 @@ def set_device(name: str | None) -> None:
     if name is not None and name not in DEVICES:
         raise unknown_device(name)
     _settings["device"] = name
+
+
+def sample_memory() -> int | None:
+    """Bytes that the samples of one call may take on a GPU: what `set_sample_memory` set, or ``FASTNN_SAMPLE_MEMORY``, or None.
+
+    Raises
+    ------
+    ValueError
+        If ``FASTNN_SAMPLE_MEMORY`` is no number of bytes.
+    """
+    if _settings["sample_memory"] is None and (text := os.environ.get("FASTNN_SAMPLE_MEMORY")):
+        if not text.isdecimal():
+            raise ValueError(f"FASTNN_SAMPLE_MEMORY must be a number of bytes, got {text!r}")
+        return int(text)
+    return _settings["sample_memory"]
+
+
+def set_sample_memory(count: int | None) -> None:
+    """Set how many bytes the samples of one call, and its predictions, may take on a GPU.
+
+    Samples that take more stay on the host, and pass through the GPU in parts, which are copied while it computes; the results
+    are the same bits. Whatever is set, there is room for a batch.
+
+    Parameters
+    ----------
+    count
+        At least 0, with which all samples are streamed; None goes back to ``FASTNN_SAMPLE_MEMORY``, or to seven eighths of the
+        memory that the driver says is free.
+
+    Raises
+    ------
+    ValueError
+        If ``count`` is less than 0.
+    TypeError
+        If ``count`` is not an integer.
+    """
+    if count is not None:
+        if isinstance(count, bool):
+            raise TypeError(f"count must be an integer of at least 0 or None, got {count!r}")
+        count = operator.index(count)
+        if count < 0:
+            raise ValueError(f"count must be an integer of at least 0 or None, got {count!r}")
+    _settings["sample_memory"] = count
 
 
 def unknown_device(name: str, where: str = "") -> ValueError:

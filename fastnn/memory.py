@@ -162,6 +162,8 @@ class Memory:
 
     Attributes
     ----------
+    inputs : list of ndarray, DeviceArray or None
+        The caller's arrays; a `DeviceArray` where an engine takes those.
     device
         What an engine with a memory of its own keeps beside this one; its ``inputs_changed()`` is called when `inputs` changes.
     """
@@ -180,7 +182,7 @@ class Memory:
         self.program = program
         self.capacity = -(-capacity // CAPACITY_STEP) * CAPACITY_STEP
         self.weights = list(weights)
-        self.inputs: list[NDArray | None] = [None] * len(program.inputs)
+        self.inputs: list[Any] = [None] * len(program.inputs)
         self.scratch_elements = scratch
         sizes = dict(program.bytes)
         sizes["activations"] = sizes.get("activations", 0) * self.capacity

@@ -1,17 +1,19 @@
-"""``python -m fastnn selftest``: is what a device computes right? Every instruction against the reference, then two trainings."""
+"""``python -m fastnn selftest``: is what a device computes right? Every instruction against the reference, then trainings."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from fastnn_kernels import to_device
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.selftest.case import check
 from fastnn_kernels.selftest.cases import CASES
 
-from fastnn import Input, Sequential
+from fastnn import Input, Sequential, config
 from fastnn.config import FLOAT_TYPES
 from fastnn.datasets import digits
 from fastnn.engine import select
@@ -40,6 +42,7 @@ def run(device: str) -> int:
     print(f"device {device}: {len(INSTRUCTIONS)} instructions, {len(CASES)} cases in {' and '.join(FLOAT_TYPES)}", flush=True)
     failures = sum(instruction_failures(op, execute) for op in INSTRUCTIONS)
     failures += sum(training_failures(width, device) for width in WIDTHS)
+    failures += place_failures(device)
     print(f"{f'{failures} FAILURES' if failures else 'all right'}; {time.perf_counter() - start:.1f} s")
     return 1 if failures else 0
 
@@ -67,10 +70,26 @@ def training_failures(width: int, device: str) -> int:
     return 0 if right else 1
 
 
-def train_digits(width: int, device: str) -> list[float]:
-    """The loss after each epoch; the same seed for every device."""
+def place_failures(device: str) -> int:
+    """On a GPU, samples that lie there and samples that are streamed must give the bits of those that are sent; how many do not."""
+    if not select.get(device).takes_device_arrays:
+        return 0
+    wanted, failures = train_digits(WIDTHS[0], device), 0
+    for what, place, memory in (("on the GPU", to_device, None), ("streamed", np.asarray, 0)):
+        config.set_sample_memory(memory)
+        try:
+            right = train_digits(WIDTHS[0], device, place) == wanted
+        finally:
+            config.set_sample_memory(None)
+        print(f"digits, samples {what}: {'the same bits' if right else 'FAILED'}", flush=True)
+        failures += not right
+    return failures
+
+
+def train_digits(width: int, device: str, place: Callable[[Any], Any] = np.asarray) -> list[float]:
+    """The loss after each epoch, ``place`` having put the samples somewhere; the same seed for every device."""
     set_random_seed(0)
     (x, y), _ = digits.load_data()
     model = Sequential([Input((8, 8)), Flatten(), Dense(width, activation="relu"), Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", device=device)
-    return model.fit(x / 16, y, epochs=EPOCHS, verbose=0).history["loss"]
+    return model.fit(place((x / 16).astype(np.float32)), place(y), epochs=EPOCHS, verbose=0).history["loss"]

@@ -20,6 +20,9 @@ class Engine(Protocol):
 
     name: str
 
+    takes_device_arrays: bool
+    """Whether inputs may be arrays that lie on the GPU."""
+
     def scratch_elements(self, program: Program) -> int:
         """Elements of the ``scratch`` segment that ``program`` needs on this engine."""
 

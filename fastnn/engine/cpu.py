@@ -56,6 +56,7 @@ class CpuEngine:
     """Runs programs on this machine's cores; see `fastnn_kernels.cpu`."""
 
     name = "cpu"
+    takes_device_arrays = False
 
     def scratch_elements(self, program: Program) -> int:
         """Elements of the ``scratch`` segment: a constant for each worker; 0 when no row has a scratch operand."""

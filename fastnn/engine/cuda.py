@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 
 from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.execute import execute
 from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.call import BLOCKS_PER_MULTIPROCESSOR
 from fastnn_kernels.instructions import INSTRUCTIONS, STEP
 from fastnn_kernels.units import INTERPRETER, unit_name
 
 from fastnn.config import FLOAT_TYPES
 from fastnn.engine.base import Progress, Stop
-from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, Launches, OneBlock, interpreter_unit, one_block_pays
+from fastnn.engine.cuda_steps import Launches, OneBlock, interpreter_unit, one_block_pays, run_windows
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import operand_called
+from fastnn.engine.windows import windows_for
 from fastnn.memory import Memory, lent
 from fastnn.program import Program
 
@@ -25,14 +27,15 @@ ON_THE_HOST = frozenset({"shuffle"})
 """Instructions that the CPU runs where a pass begins: thousands of steps in a row, and one thread of a GPU is slow."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bound:
-    """A program bound to a memory for one batch size."""
+    """A program bound to a memory for one batch size: its steps over the samples, or over each of two windows on them."""
 
     memory: Memory
     device: DeviceMemory
     batch: int
-    steps: Launches | OneBlock
+    frames: list[Memory] = field(default_factory=list)
+    steps: list[Launches | OneBlock] = field(default_factory=list)
 
 
 class CudaEngine:
@@ -50,6 +53,7 @@ class CudaEngine:
     """
 
     name = "cuda"
+    takes_device_arrays = True
 
     def __init__(self, device: ModuleType) -> None:
         if reason := device.why_not():
@@ -84,16 +88,29 @@ class CudaEngine:
         """
         if memory.device is None:
             memory.device = DeviceMemory(self._device, memory)
-        memory.device.place_inputs()
-        rows = [number for number, row in enumerate(program.rows) if row.op not in ON_THE_HOST]
-        if one_block_pays(memory, batch, rows) and self._ready(interpreter_unit(memory)):
-            return Bound(memory, memory.device, batch, OneBlock(self._device, memory, memory.device, batch, rows))
-        return Bound(memory, memory.device, batch, Launches(self._device, memory, memory.device, batch, rows, self._most_blocks))
+        bound = Bound(memory, memory.device, batch)
+        self.rebind_inputs(bound)
+        return bound
 
     def rebind_inputs(self, bound: Bound) -> None:
         """Follow ``memory.inputs`` after the caller's arrays changed."""
-        bound.device.place_inputs()
-        bound.steps.rebind_inputs()
+        device = bound.device
+        if not device.decided:
+            device.windows = windows_for(self._device, bound.memory, device)
+            device.decided = True
+        device.place_inputs()
+        frames = [bound.memory] if device.windows is None else device.windows.frames
+        if frames == bound.frames:
+            for steps in bound.steps:
+                steps.rebind_inputs()
+        else:
+            bound.frames, bound.steps = frames, [self._steps(bound, frame) for frame in frames]
+
+    def _steps(self, bound: Bound, memory: Memory) -> Launches | OneBlock:
+        rows = [number for number, row in enumerate(memory.program.rows) if row.op not in ON_THE_HOST]
+        if one_block_pays(memory, bound.batch, rows) and self._ready(interpreter_unit(memory)):
+            return OneBlock(self._device, memory, bound.device, bound.batch, rows)
+        return Launches(self._device, memory, bound.device, bound.batch, rows, self._most_blocks)
 
     def run(self, bound: Bound, steps: int, first_row: int = 0, workers: int | None = None) -> Stop | None:
         """Run ``steps`` steps, the first one from ``first_row``; returns ``(step, row)`` where a status stopped it, or None.
@@ -104,12 +121,11 @@ class CudaEngine:
         if bound.device.control[STEP] < 0:
             self._begin_pass(bound)
         with lent(bound.memory.buffers):
-            bound.device.send(steps, bound.batch, resumed)
-            try:
-                bound.steps.run(steps, first_row, resumed)
-            finally:
-                bound.device.fetch()
-        return bound.steps.stop()
+            if bound.device.windows is not None:
+                return run_windows(bound.device, bound.device.windows, bound.steps, bound.batch, steps, first_row, resumed)
+            with bound.device.running(steps, bound.batch, resumed):
+                bound.steps[0].run(steps, first_row, resumed)
+        return bound.steps[0].stop()
 
     def _begin_pass(self, bound: Bound) -> None:
         """What the CPU does where a pass begins."""

@@ -11,8 +11,18 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda.call import blocks_for
 from fastnn_kernels.cuda.interpreter import NUMBERS
-from fastnn_kernels.instructions import CONTROL_WORDS, FLAG_STATUS, ROW_WORDS, STATUS, STATUS_OK, STEP
+from fastnn_kernels.instructions import (
+    CONTROL_WORDS,
+    FLAG_STATUS,
+    NEXT_POSITION,
+    POSITION,
+    ROW_WORDS,
+    STATUS,
+    STATUS_OK,
+    STEP,
+)
 from fastnn_kernels.operands import attribute_word
 from fastnn_kernels.units import INTERPRETER, unit_name
 from numpy.typing import NDArray
@@ -20,13 +30,9 @@ from numpy.typing import NDArray
 from fastnn.engine.base import Stop
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import attributes_of, operand_called, sizes_of, work_of
+from fastnn.engine.windows import Windows
 from fastnn.memory import Memory
 from fastnn.program import Row
-
-BLOCKS_PER_MULTIPROCESSOR = 4
-ELEMENTS_PER_BLOCK = 32
-"""The most blocks of a launch, and how many elements of its largest operand are worth one more: a block too many costs
-nanoseconds, one too few leaves a multiprocessor idle."""
 
 LAUNCH_NS, MULTIPLY_ADDS_PER_NS, BYTES_PER_NS = 1000.0, 40.0, 40.0
 """What a row in a graph costs more than one in a table, and the speed of one multiprocessor: estimates, no GPU was measured."""
@@ -58,7 +64,7 @@ class Launches:
         entries = gpu.load(list(units.values()))
         self._entries = {op: entries[unit] for op, unit in units.items()}
         stopping = [row for row in program.rows if row.instruction.may_stop]
-        self._status = device.address(operand_called(stopping[0], "control")) + 8 * STATUS if stopping else 0
+        self._status = device.address(operand_called(stopping[0], "control"), ()) + 8 * STATUS if stopping else 0
         self._control: NDArray[np.int64] = memory.segments["control"][: CONTROL_WORDS * 8].view(np.int64)
         self._launches = [self._launch(program.rows[number]) for number in rows]
         self._graph: Any = None
@@ -66,7 +72,7 @@ class Launches:
 
     def _launch(self, row: Row) -> tuple[Any, int, tuple[int | float, ...]]:
         """Entry, blocks and arguments of one row; see `fastnn_kernels.cuda.adapters`."""
-        addresses = [self._device.address(operand) for operand in row.operands]
+        addresses = [self._device.address(operand, self._memory.inputs) for operand in row.operands]
         values = attributes_of(row, self._memory, self._batch)
         arguments = (self._status, *addresses, *sizes_of(row, self._memory, self._batch), *values)
         return self._entries[row.op], self._blocks(row), arguments
@@ -75,8 +81,7 @@ class Launches:
         if not row.instruction.parallel:
             return 1
         worked_on = [operand for operand in row.operands if operand is not None and operand.segment not in ("inputs", "scratch")]
-        elements = max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on)
-        return max(1, min(self._most_blocks, -(-elements // ELEMENTS_PER_BLOCK)))
+        return blocks_for(max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on), self._most_blocks)
 
     def rebind_inputs(self) -> None:
         """Follow ``memory.inputs``; the graph stays when nothing moved."""
@@ -141,7 +146,7 @@ class OneBlock:
             values = attributes_of(row, self._memory, self._batch)
             filled = [
                 *(NUMBERS[row.op], FLAG_STATUS * row.instruction.may_stop),
-                *(self._device.address(operand) for operand in row.operands),
+                *(self._device.address(operand, self._memory.inputs) for operand in row.operands),
                 *sizes_of(row, self._memory, self._batch),
                 *(attribute_word(kind, value) for kind, value in zip(kinds, values, strict=True)),
             ]
@@ -171,3 +176,35 @@ def one_block_pays(memory: Memory, batch: int, rows: Sequence[int]) -> bool:
     """Whether one block does a step's work before a graph has launched it."""
     work = [work_of(memory.program.rows[number], memory, batch) for number in rows]
     return sum(multiplied / MULTIPLY_ADDS_PER_NS + moved / BYTES_PER_NS for multiplied, moved in work) < LAUNCH_NS * len(rows)
+
+
+def run_windows(
+    device: DeviceMemory,
+    windows: Windows,
+    each: Sequence[Launches | OneBlock],
+    batch: int,
+    steps: int,
+    first_row: int,
+    resumed: bool,
+) -> Stop | None:
+    """Run ``steps`` steps over samples that pass through two windows, which ``each`` has; the rest as in `CudaEngine.run`."""
+    done, control = 0, device.control
+    if not resumed and control[NEXT_POSITION] == 0:
+        windows.begin_pass()
+    try:
+        while done < steps:
+            position = int(control[POSITION if resumed else NEXT_POSITION])
+            number, rows = windows.around(position, batch)
+            count = min(steps - done, (rows.stop - position) // batch)
+            with device.running(count, batch, resumed, rows.start):
+                windows.wait(device.stream)
+                each[number].run(count, first_row, resumed)
+                windows.fill_next(batch)
+                windows.settle()
+            windows.send_back(number, range(position, position + count * batch))
+            if (stop := each[number].stop()) is not None:
+                return done + stop[0], stop[1]
+            done, first_row, resumed = done + count, 0, False
+    finally:
+        windows.settle()
+    return None

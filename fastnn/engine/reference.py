@@ -41,6 +41,7 @@ class ReferenceEngine:
     """Runs programs with ``fastnn_kernels.reference``: slow, exact, the definition of the right answer."""
 
     name = "reference"
+    takes_device_arrays = False
 
     def scratch_elements(self, program: Program) -> int:
         """NumPy allocates what it needs: none."""

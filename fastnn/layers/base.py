@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastnn_kernels.cuda.foreign import on_device, read
 from fastnn_kernels.warn import warn
 
 from fastnn import dtype_policies
@@ -192,7 +193,7 @@ class Layer(Weights):
         """The layer's output for an array: that of a model of this one layer, kept for the next call."""
         from fastnn.models.model import Model
 
-        array = np.asarray(inputs)
+        array = read(inputs, "inputs") if on_device(inputs) else np.asarray(inputs)
         shape = array.shape[1:]
         if shape not in self._eager:
             x = KerasTensor((None, *shape), self.dtype, name="inputs")

@@ -1,10 +1,13 @@
-"""Anything a user holds numbers in becomes a NumPy array, or an error that says what to do."""
+"""Anything a user holds numbers in becomes a NumPy array, or a view of it on the GPU, or an error that says what to do."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda import contents
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import on_device, read
 from numpy.typing import NDArray
 
 NUMERIC = "biuf"
@@ -23,15 +26,17 @@ _ADVICE = {
 NAME_LABELS = "Number the classes first: classes, {name} = np.unique({name}, return_inverse=True)"
 
 
-def as_array(value: Any, name: str) -> NDArray[Any]:
+def as_array(value: Any, name: str) -> Any:
     """``value`` as an array of numbers with at least one axis and one sample; ``name`` is the argument's.
+
+    What lies on a GPU stays there, as a `DeviceArray`.
 
     Raises
     ------
     ValueError
         For None, iterators, ragged lists, text, objects, dates, complex and single numbers, and no samples.
     """
-    array = value if type(value) is np.ndarray else _convert(value, name)
+    array = value if type(value) is np.ndarray else read(value, name) if on_device(value) else _convert(value, name)
     if array.dtype.kind not in NUMERIC:
         raise ValueError(_dtype_error(array, name))
     if array.ndim == 0:
@@ -78,7 +83,9 @@ def _from_frame(value: Any, name: str) -> NDArray[Any]:
     return value.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _dtype_error(array: NDArray[Any], name: str) -> str:
+def _dtype_error(array: Any, name: str) -> str:
+    if isinstance(array, DeviceArray):
+        return f"{name} has dtype {array.dtype} on the GPU, not float32 or float64. {_ADVICE.get(array.dtype.kind, '')}"
     kind = {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
     shown = f"{name} has dtype {array.dtype}, not numbers"
     if array.size:
@@ -98,12 +105,40 @@ def _advice(array: NDArray[Any], name: str, kind: str) -> str:
     return f"It holds numbers as text: write {name}.astype(float)"
 
 
-def cast(array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """``array`` as C-contiguous ``dtype``; the same object when it already is."""
-    if array.dtype == dtype and array.flags.c_contiguous:
+def cast(array: Any, dtype: str) -> Any:
+    """``array`` as C-contiguous ``dtype``; the same object when it already is, as those of `in_place` on the GPU are."""
+    if array.dtype == dtype and (isinstance(array, DeviceArray) or array.flags.c_contiguous):
         return array
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, dtype=dtype)
+
+
+def in_place(array: Any, dtype: str, name: str) -> Any:
+    """``array``, refused where it lies on the GPU and cannot be used there as it is: nothing goes through the host in secret."""
+    if isinstance(array, DeviceArray):
+        if array.dtype != dtype:
+            raise ValueError(
+                f"{name} is {array.dtype} on the GPU, the model takes {dtype}; {name}.astype({dtype!r}) of CuPy's and JAX's, "
+                f"{name}.to(torch.{dtype}) of PyTorch's makes such a copy there"
+            )
+        if not array.contiguous:
+            raise ValueError(
+                f"{name} lies on the GPU and is not C-contiguous; {name}.contiguous() of PyTorch's, cupy.ascontiguousarray({name}) "
+                "makes such a copy there"
+            )
+    return array
+
+
+def on_host(array: Any) -> NDArray[Any]:
+    """``array``, fetched where it lies on the GPU: for one number a sample, which the host looks at."""
+    return array.copy_to_host() if isinstance(array, DeviceArray) else array
+
+
+def rows_on_host(array: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """``array[rows]``, fetched row by row where it lies on the GPU."""
+    if isinstance(array, DeviceArray):
+        return np.concatenate([array[row : row + 1].copy_to_host() for row in map(int, rows)])
+    return array[rows]
 
 
 def is_finite(array: NDArray[Any]) -> bool:
@@ -123,8 +158,12 @@ def first_not_finite(array: NDArray[Any]) -> tuple[int, ...] | None:
     return None
 
 
-def check_finite(array: NDArray[Any], name: str, columns: list[str] | None = None) -> None:
-    """Raise ValueError naming the first row and column that hold NaN or inf."""
+def check_finite(array: Any, name: str, columns: list[str] | None = None) -> None:
+    """Raise ValueError naming the first row and column that hold NaN or inf; on the GPU instructions look for them."""
+    if isinstance(array, DeviceArray):
+        if contents.all_finite(array):
+            return
+        array = array.copy_to_host()  # to say where
     if is_finite(array):
         return
     place = first_not_finite(array)

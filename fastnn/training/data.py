@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda import contents
+from fastnn_kernels.cuda.arrays import DeviceArray
 from numpy.typing import NDArray
 
-from fastnn.training.arrays import NAME_LABELS, cast, check_finite
+from fastnn.training.arrays import NAME_LABELS, cast, check_finite, in_place, on_host
 
 
 @dataclass
@@ -18,7 +20,7 @@ class Samples:
     """Arrays by input slot (``x0``, ``y0_labels``, ``y0_dense``, ``w0``, ...), all of length ``count``."""
 
     count: int
-    slots: dict[str, NDArray[Any]] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)
 
     @property
     def weighted(self) -> bool:
@@ -70,7 +72,7 @@ def separate(value: Any, names: Sequence[str], argument: str) -> tuple[list[Any]
     return list(value), [f"{argument}[{place}]" for place in range(len(names))]
 
 
-def check_lengths(named: Mapping[str, NDArray[Any]]) -> int:
+def check_lengths(named: Mapping[str, Any]) -> int:
     """The number of samples that all of ``named`` have."""
     sizes = {name: len(array) for name, array in named.items()}
     if len(set(sizes.values())) > 1:
@@ -85,19 +87,17 @@ def check_lengths(named: Mapping[str, NDArray[Any]]) -> int:
     return count
 
 
-def input_array(array: NDArray[Any], shape: Sequence[int], name: str) -> NDArray[Any]:
+def input_array(array: Any, shape: Sequence[int], name: str) -> Any:
     """``array`` as (N, *shape); one axis more or less of length 1 at the end is fine, anything else an error."""
     shape = tuple(shape)
     if array.shape[1:] == shape:
         return array
-    if (*array.shape[1:], 1) == shape:
-        return array[..., np.newaxis]
-    if array.shape[1:] == (*shape, 1):
-        return array[..., 0]
+    if (*array.shape[1:], 1) == shape or array.shape[1:] == (*shape, 1):
+        return array.reshape(len(array), *shape)
     raise ValueError(_input_error(array, shape, name))
 
 
-def _input_error(array: NDArray[Any], shape: tuple[int, ...], name: str) -> str:
+def _input_error(array: Any, shape: tuple[int, ...], name: str) -> str:
     expected = f"(N, {', '.join(map(str, shape))})"
     text = f"{name} has shape {array.shape}, the model takes {expected}"
     if array.ndim == len(shape) + 1:
@@ -111,11 +111,11 @@ def _input_error(array: NDArray[Any], shape: tuple[int, ...], name: str) -> str:
     return f"{text}. Change the columns of {name}, or the input shape of the first layer"
 
 
-def target_slots(array: NDArray[Any], target: Target, number: int, dtype: str, finite: bool) -> dict[str, NDArray[Any]]:
+def target_slots(array: Any, target: Target, number: int, dtype: str, finite: bool) -> dict[str, Any]:
     """The slots ``y{number}_labels`` and ``y{number}_dense``, as far as ``target`` needs them."""
     slots = {}
     if target.labels:
-        slots[f"y{number}_labels"] = labels(array, target)
+        slots[f"y{number}_labels"] = labels(on_host(array), target)
     if target.dense:
         slots[f"y{number}_dense"] = dense(array, target, dtype)
         if finite:
@@ -194,12 +194,11 @@ def _check_range(low: int, high: int, target: Target) -> None:
     raise ValueError(f"{text}. {advice}")
 
 
-def dense(array: NDArray[Any], target: Target, dtype: str) -> NDArray[Any]:
+def dense(array: Any, target: Target, dtype: str) -> Any:
     """Values of the output's own shape (N, *shape), cast to ``dtype``."""
-    if (*array.shape[1:], 1) == target.shape:
-        array = array[..., np.newaxis]
-    elif array.shape[1:] == (*target.shape, 1):
-        array = array[..., 0]
+    array = in_place(array, dtype, target.name)
+    if (*array.shape[1:], 1) == target.shape or array.shape[1:] == (*target.shape, 1):
+        array = array.reshape(len(array), *target.shape)
     if array.shape[1:] != target.shape:
         raise ValueError(_dense_shape_error(array, target))
     if target.probabilities and array.size:
@@ -211,7 +210,7 @@ def _batch(shape: Sequence[int]) -> str:
     return f"({', '.join(['N', *map(str, shape)])}{',' if not shape else ''})"
 
 
-def _dense_shape_error(array: NDArray[Any], target: Target) -> str:
+def _dense_shape_error(array: Any, target: Target) -> str:
     name, count = target.name, target.classes
     text = f"{name} has shape {array.shape}, the model's output has shape {_batch(target.shape)}"
     if _lacks_flatten(array, target):
@@ -231,7 +230,11 @@ def _dense_shape_error(array: NDArray[Any], target: Target) -> str:
     return f"{text}; they must agree"
 
 
-def _check_probabilities(array: NDArray[Any], target: Target) -> None:
+def _check_probabilities(array: Any, target: Target) -> None:
+    if isinstance(array, DeviceArray):
+        if contents.all_fractions(array):
+            return
+        array = array.copy_to_host()  # to say what it holds
     low, high = array.min(), array.max()
     if not (low < 0 or high > 1):  # NaN is reported elsewhere, or let pass
         return

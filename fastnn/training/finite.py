@@ -10,6 +10,7 @@ import numpy as np
 from fastnn.engine import select
 from fastnn.engine.session import Session
 from fastnn.lowering.programs import lower
+from fastnn.training.arrays import rows_on_host
 from fastnn.training.data import Samples
 from fastnn.training.runtime import Runtime, sample_shape
 
@@ -55,7 +56,7 @@ def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Ite
     program = lower(Graph(runtime.graph.inputs, tensors), "predict", dtype=runtime.dtype, variables=runtime.variables)
     session = Session(select.get("reference"), program, runtime.variables, len(rows))
     outputs = {f"out{place}": np.empty((len(rows), *sample_shape(tensor)), runtime.dtype) for place, tensor in enumerate(tensors)}
-    inputs = {name: array[rows] for name, array in samples.slots.items() if name.startswith("x")}
+    inputs = {name: rows_on_host(array, rows) for name, array in samples.slots.items() if name.startswith("x")}
     session.set_inputs(**inputs, **outputs)
     session.start(len(rows))
     session.run()

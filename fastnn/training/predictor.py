@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastnn_kernels.cuda.arrays import DeviceArray
 from numpy.typing import NDArray
 
 from fastnn.engine.session import Session
@@ -95,6 +96,8 @@ class Predictor:
         _, arrays, names = prepare.raw_inputs(self._model, x)
         slots = prepare.fit_inputs(self._runtime, arrays, names)
         for array, name in zip(arrays, names, strict=True):
+            if isinstance(array, DeviceArray):
+                raise ValueError(f"{name} lies on the GPU, a predictor takes arrays of the host; predict takes those of the GPU")
             if len(array) != self.batch_size:
                 raise ValueError(
                     f"{name} has {len(array)} samples, this predictor takes {self.batch_size}; for other numbers of samples make "

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import ON_HOST
 from numpy.typing import NDArray
 
 from fastnn import config
-from fastnn.training.arrays import as_array, cast, check_finite, column_names
+from fastnn.training.arrays import as_array, cast, check_finite, column_names, in_place, on_host
 from fastnn.training.data import Samples, check_lengths, input_array, separate, target_slots
 from fastnn.training.runtime import Runtime
 from fastnn.training.spec import Resolved
@@ -77,7 +79,17 @@ def runtime_of(model: Runner) -> Runtime:
     return runtime
 
 
-def raw_inputs(model: Runner, x: Any) -> tuple[list[Any], list[NDArray[Any]], list[str]]:
+def check_places(runtime: Runtime, named: Mapping[str, Any]) -> None:
+    """Refuse arrays that lie on the GPU, by the names of their arguments, where the model runs elsewhere."""
+    for name, array in named.items():
+        if isinstance(array, DeviceArray) and not runtime.engine.takes_device_arrays:
+            raise ValueError(
+                f"{name} lies on the GPU, but the model runs on device {runtime.device!r}; compile(..., device='cuda') uses it "
+                f"where it lies. {ON_HOST.format(name=name)}"
+            )
+
+
+def raw_inputs(model: Runner, x: Any) -> tuple[list[Any], list[Any], list[str]]:
     """The inputs as the user gave them, as arrays of numbers, and their names for errors."""
     if type(x) is np.ndarray and (model.graph is None or len(model.graph.inputs) == 1):  # names need not be looked up
         return [x], [as_array(x, "x")], ["x"]
@@ -85,18 +97,19 @@ def raw_inputs(model: Runner, x: Any) -> tuple[list[Any], list[NDArray[Any]], li
     return raw, [as_array(value, name) for value, name in zip(raw, names, strict=True)], names
 
 
-def build_for(model: Runner, arrays: Sequence[NDArray[Any]]) -> None:
+def build_for(model: Runner, arrays: Sequence[Any]) -> None:
     """Build a model that has not seen data yet."""
     if not model.built:
         shape = arrays[0].shape[1:] or (1,)
         model.build((None, *shape))
 
 
-def fit_inputs(runtime: Runtime, arrays: Sequence[NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def fit_inputs(runtime: Runtime, arrays: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
     """The input slots ``x0``, ``x1``, ..."""
     slots = {}
+    check_places(runtime, dict(zip(names, arrays, strict=True)))
     for number, (array, shape, name) in enumerate(zip(arrays, runtime.input_shapes, names, strict=True)):
-        slots[f"x{number}"] = cast(input_array(array, shape, name), runtime.dtype)
+        slots[f"x{number}"] = cast(input_array(in_place(array, runtime.dtype, name), shape, name), runtime.dtype)
     return slots
 
 
@@ -127,6 +140,7 @@ def prepare(
     build_for(model, arrays_x)
     runtime = runtime_of(model)
     slots = fit_inputs(runtime, arrays_x, names_x)
+    check_places(runtime, dict(zip(names_y, arrays_y, strict=True)))
     resolved = model._resolved
     if resolved is None:
         shapes = [array.shape[1:] for array in arrays_y]
@@ -142,7 +156,7 @@ def prepare(
 
 
 def _weight_slots(
-    runtime: Runtime, outputs: Sequence[str], sample_weight: Any, class_weight: Any, y: Sequence[NDArray[Any]], count: int
+    runtime: Runtime, outputs: Sequence[str], sample_weight: Any, class_weight: Any, y: Sequence[Any], count: int
 ) -> dict[str, NDArray[Any]]:
     """The slots ``w0``, ``w1``, ...; none without weights."""
     if class_weight is not None:
@@ -150,14 +164,17 @@ def _weight_slots(
             raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
         if len(outputs) > 1:
             raise ValueError(f"class_weight is for models with one output, this one has {list(outputs)}; use sample_weight")
-        sample_weight = class_weights(class_weight, y[0], runtime.dtype)
+        sample_weight = class_weights(class_weight, on_host(y[0]), runtime.dtype)
     if sample_weight is None:
         return {}
     spread = len(outputs) > 1 and isinstance(sample_weight, list | tuple | Mapping)
     values = separate(sample_weight, outputs, "sample_weight")[0] if spread else [sample_weight] * len(outputs)
+    arrays = [as_array(value, "sample_weight") for value in values]
+    for array in arrays:
+        check_places(runtime, {"sample_weight": array})
     return {
-        f"w{number}": sample_weights(value, count, shape[:-1], runtime.dtype)
-        for number, (value, shape) in enumerate(zip(values, runtime.output_shapes, strict=True))
+        f"w{number}": sample_weights(on_host(array), count, shape[:-1], runtime.dtype)
+        for number, (array, shape) in enumerate(zip(arrays, runtime.output_shapes, strict=True))
     }
 
 

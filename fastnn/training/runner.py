@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+import numpy as np
 
 from fastnn.lowering.heads import Head
 from fastnn.tensor import Tensor
@@ -74,16 +74,17 @@ class Runner:
 
     def _call_arrays(self, inputs: Any, training: bool = False) -> Any:
         """``model(x)`` for arrays: outputs that answer ``.numpy()``."""
-        return self._as_called([output.view(Tensor) for output in self._forward(inputs, training)])
+        outputs = self._forward(inputs, training)
+        return self._as_called([output.view(Tensor) if isinstance(output, np.ndarray) else output for output in outputs])
 
-    def _forward(self, x: Any, training: bool = False) -> list[NDArray[Any]]:
+    def _forward(self, x: Any, training: bool = False) -> list[Any]:
         runtime, slots, count = self._inputs(x)
         batch = DEFAULT_BATCH if count <= DEFAULT_BATCH else DEFAULT_BATCH * GROUP
         return self._outputs(runtime, slots, count, batch, "call" if training and runtime.draws else "predict")
 
-    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int, kind: str = "predict") -> list[NDArray[Any]]:
+    def _outputs(self, runtime: Runtime, slots: Slots, count: int, batch: int, kind: str = "predict") -> list[Any]:
         """The outputs for ``count`` samples, without hooks and in one go."""
-        outputs = empty_outputs(runtime, count)
+        outputs = empty_outputs(runtime, count, slots)
         with self._session(runtime, kind, batch) as session:
             forward(session, slots, outputs, count)
         return outputs

@@ -112,7 +112,8 @@ class Trainer(OneBatch):
         Parameters
         ----------
         x : array_like, data frame, or a list or dict of them
-            Inputs (N, ...), of any number type; one per input of the model.
+            Inputs (N, ...), of any number type; one per input of the model. Arrays of CuPy, PyTorch, JAX and Numba that lie on a
+            GPU are used there where the model's device is "cuda", in the model's dtype; so is y.
         y : array_like, data frame, series, or a list or dict of them
             Targets: class numbers (N,) or (N, 1), or values of the output's shape.
         batch_size : int, optional
@@ -156,8 +157,10 @@ class Trainer(OneBatch):
         ------
         ValueError
             When the model is not compiled, or the data does not fit it; before anything is trained.
+        TypeError
+            For a tensor on a GPU that requires a gradient.
         RuntimeError
-            When the model is being trained already.
+            When the model is being trained already, or an array lies on a GPU and none can be used.
 
         Warns
         -----
@@ -263,7 +266,7 @@ class Trainer(OneBatch):
         Returns
         -------
         ndarray, or a list or dict of them
-            (N, ...) in the model's dtype; (0, ...) for no samples.
+            (N, ...) in the model's dtype; (0, ...) for no samples. A `fastnn_kernels.DeviceArray` where all inputs lie on the GPU.
 
         Raises
         ------
@@ -282,7 +285,7 @@ class Trainer(OneBatch):
             return self._as_called(self._outputs(runtime, slots, count, batch))
         hooks = callback_list(self, callbacks, level, -(-count // batch))
         group = 1 if batch_size is not None or limit is not None or hooks.needs_batches("predict") else GROUP
-        outputs = empty_outputs(runtime, count)
+        outputs = empty_outputs(runtime, count, slots)
         with self._session(runtime, "predict", batch * group) as session:
             predict(session, slots, outputs, count, group, hooks)
         return self._as_called(outputs)

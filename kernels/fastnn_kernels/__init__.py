@@ -1,13 +1,19 @@
-"""The arithmetic of fastnn: kernels for NumPy arrays, usable on their own.
+"""The arithmetic of fastnn: kernels for NumPy arrays, and for arrays that lie on a GPU, usable on their own.
 
 Names are resolved on first use, and Numba is imported only when a kernel has to be compiled. The first call of a function
 compiles its kernel, which takes seconds, and keeps it on disk.
+
+Every function takes arrays of NumPy, or arrays of CuPy, PyTorch, JAX or Numba that lie on an NVIDIA GPU, all of one call in one
+place. There the results are `DeviceArray`s, ``out`` and what is updated may be arrays of any of these libraries, and ``workers``
+are blocks of threads. Inputs are C-contiguous there; of ``matmul`` and of the weights of ``dense`` also transposed.
 """
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastnn_kernels.cuda.arrays import DeviceArray as DeviceArray
+    from fastnn_kernels.cuda.arrays import to_device as to_device
     from fastnn_kernels.functions.activations import log_softmax as log_softmax
     from fastnn_kernels.functions.activations import log_softmax_backward as log_softmax_backward
     from fastnn_kernels.functions.activations import relu as relu
@@ -32,13 +38,14 @@ if TYPE_CHECKING:
     from fastnn_kernels.functions.updates import sgd as sgd
 
 _HOMES = {
-    "matmul": ("matmul", "matmul_bfloat16", "to_bfloat16", "dense", "dense_backward"),
-    "activations": (
+    "functions.matmul": ("matmul", "matmul_bfloat16", "to_bfloat16", "dense", "dense_backward"),
+    "functions.activations": (
         *("relu", "relu_backward", "sigmoid", "sigmoid_backward", "tanh", "tanh_backward"),
         *("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"),
     ),
-    "losses": ("softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"),
-    "updates": ("sgd", "adagrad", "rmsprop", "adam"),
+    "functions.losses": ("softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"),
+    "functions.updates": ("sgd", "adagrad", "rmsprop", "adam"),
+    "cuda.arrays": ("DeviceArray", "to_device"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -47,7 +54,7 @@ __all__ = list(_HOME_OF)
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
-        value = getattr(_import_module(f"fastnn_kernels.functions.{_HOME_OF[name]}"), name)
+        value = getattr(_import_module(f"fastnn_kernels.{_HOME_OF[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'fastnn_kernels' has no attribute {name!r}")

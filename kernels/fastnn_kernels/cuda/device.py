@@ -21,7 +21,21 @@ from typing import TYPE_CHECKING, Any
 from fastnn_kernels.cuda import SIMULATED, probe
 
 if TYPE_CHECKING:
-    from fastnn_kernels.cuda.driver import Buffer, Entry, Graph, Launch, Stream, allocate, load, properties, ready
+    from fastnn_kernels.cuda.driver import (
+        Buffer,
+        Entry,
+        Graph,
+        Launch,
+        Stream,
+        allocate,
+        load,
+        memory_info,
+        order,
+        pinned,
+        properties,
+        ready,
+    )
+    from fastnn_kernels.cuda.exchange import export, view
 
 __all__ = [
     "Buffer",
@@ -32,9 +46,14 @@ __all__ = [
     "allocate",
     "available",
     "describe",
+    "export",
     "load",
+    "memory_info",
+    "order",
+    "pinned",
     "properties",
     "ready",
+    "view",
     "why_not",
 ]
 

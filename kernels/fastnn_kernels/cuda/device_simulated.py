@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import ptx_simulated
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
+from fastnn_kernels.cuda.exchange_simulated import export as export
+from fastnn_kernels.cuda.exchange_simulated import view as view
 from fastnn_kernels.cuda.simulator import run_blocks
 from fastnn_kernels.cuda.tensor_map import TensorMap
 from fastnn_kernels.cuda.variants import VARIANTS, Variant, prepared, with_variants
@@ -24,13 +26,26 @@ from fastnn_kernels.cuda.variants import VARIANTS, Variant, prepared, with_varia
 ALIGNMENT = 256
 """Of allocated memory, as on a device."""
 
+DEFAULT_STREAMS = (1, 2)
+"""Handles of the legacy and the thread's default stream, as on a device."""
+
+MEMORY = 1 << 30
+"""Bytes that the device says it has."""
+
 _live: weakref.WeakSet[Buffer] = weakref.WeakSet()
+_streams: weakref.WeakValueDictionary[int, Stream] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
 def properties() -> dict[str, Any]:
     """What the device is."""
-    return {"name": "simulator", "compute_capability": (0, 0), "multiprocessors": 2, "memory": 0}
+    return {"name": "simulator", "compute_capability": (0, 0), "multiprocessors": 2, "memory": MEMORY}
+
+
+def memory_info() -> tuple[int, int]:
+    """Bytes of the device that are free, and all."""
+    with _lock:
+        return MEMORY - sum(buffer.size for buffer in _live), MEMORY
 
 
 class Buffer:
@@ -47,6 +62,18 @@ class Buffer:
 def allocate(size: int) -> Buffer:
     """``size`` bytes of the device."""
     return Buffer(size)
+
+
+def pinned(size: int) -> NDArray[np.uint8]:
+    """``size`` bytes of the host, full of 0xFF."""
+    return np.full(size, 0xFF, np.uint8)
+
+
+def order(first: int, second: int) -> None:
+    """Let one stream wait for another; a handle that no stream has is an error."""
+    for handle in (first, second):
+        if handle not in _streams and handle not in DEFAULT_STREAMS:
+            raise RuntimeError(f"{handle} is not the handle of a stream")
 
 
 def _check(address: int, size: int) -> None:
@@ -74,6 +101,14 @@ Launch = tuple[Entry, int, Sequence[float]]
 class Stream:
     """Does what it is told at once."""
 
+    def __init__(self) -> None:
+        _streams[self.handle] = self
+
+    @property
+    def handle(self) -> int:
+        """The stream's name, for `order`."""
+        return id(self)
+
     def upload(self, address: int, array: NDArray) -> None:
         """Copy a C-contiguous host array to the device."""
         _check(address, array.nbytes)
@@ -83,6 +118,12 @@ class Stream:
         """Copy from the device into a C-contiguous host array; it is there after `synchronize`."""
         _check(address, array.nbytes)
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Copy ``size`` bytes of the device to another place there."""
+        _check(target, size)
+        _check(source, size)
+        ctypes.memmove(target, source, size)
 
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 from cuda.bindings import driver
 from cuda.core import Device, Kernel, LaunchConfig, TensorMapDescriptor, TensorMapDescriptorOptions, launch
 from cuda.core.utils import StridedMemoryView
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import objects, probe
 from fastnn_kernels.cuda.adapters import unit_parameters
+from fastnn_kernels.cuda.exchange import export as export
+from fastnn_kernels.cuda.exchange import view as view
 from fastnn_kernels.cuda.objects import Progress
 from fastnn_kernels.cuda.tensor_map import BOX_COLUMNS, TensorMap
 from fastnn_kernels.cuda.variants import VARIANTS, Shape, Variant, prepared, with_variants
@@ -38,28 +41,33 @@ def use() -> Device:
 
 
 def _call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
-    """Call a function of the driver; its results without the status."""
-    status, *results = function(*arguments)
+    """Call a function of the driver; its results without the status: None, the only one, or all."""
+    return _results(function.__name__, *function(*arguments))
+
+
+def _results(name: str, status: Any, *results: Any) -> Any:
+    """What the driver's function ``name`` gave beside ``status``, which must be success."""
     if status != driver.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"{function.__name__} failed: {status.name}; a kernel that ran before may be the cause")
-    return results[0] if results else None
+        raise RuntimeError(f"{name} failed: {status.name}; a kernel that ran before may be the cause")
+    return results if len(results) > 1 else results[0] if results else None
 
 
 def properties() -> dict[str, Any]:
     """What the device is."""
     device = use()
-    _, memory = _call(_memory_info)
     return {
         "name": device.name,
         "compute_capability": tuple(device.compute_capability),
         "multiprocessors": device.properties.multiprocessor_count,
-        "memory": memory,
+        "memory": memory_info()[1],
     }
 
 
-def _memory_info() -> tuple[Any, tuple[int, int]]:
-    status, free, total = driver.cuMemGetInfo()
-    return status, (free, total)
+def memory_info() -> tuple[int, int]:
+    """Bytes of the device that are free, and all."""
+    use()
+    free, total = _call(driver.cuMemGetInfo)
+    return free, total
 
 
 class Buffer:
@@ -69,14 +77,12 @@ class Buffer:
         use()
         status, address = driver.cuMemAlloc(max(size, 1))
         if status == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
-            free, total = _call(_memory_info)
+            free, total = memory_info()
             raise MemoryError(
                 f"{size:,} bytes were asked of the GPU, of whose {total:,} bytes {free:,} are free; "
-                "a smaller batch_size or fewer samples at a time need less"
+                "a smaller batch_size needs less, and fastnn.config.set_sample_memory says how much the samples may take"
             )
-        if status != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"cuMemAlloc failed: {status.name}; a kernel that ran before may be the cause")
-        self.size, self.address = size, int(address)
+        self.size, self.address = size, int(_results("cuMemAlloc", status, address))
         weakref.finalize(self, _free, self.address).atexit = False
 
 
@@ -90,6 +96,41 @@ def _free(address: int) -> None:
 def allocate(size: int) -> Buffer:
     """``size`` bytes of the device; MemoryError says what was asked and what is free."""
     return Buffer(size)
+
+
+class _Pinned:
+    """Page-locked memory of the host, given back when no array lies in it."""
+
+    def __init__(self, size: int) -> None:
+        use()
+        status, address = driver.cuMemAllocHost(max(size, 1))
+        if status == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            raise MemoryError(f"{size:,} bytes of page-locked memory were asked of the host, which has not so many left")
+        address = int(_results("cuMemAllocHost", status, address))
+        self.__array_interface__ = {"version": 3, "shape": (size,), "typestr": "|u1", "data": (address, False)}
+        weakref.finalize(self, _free_pinned, address).atexit = False
+
+
+def _free_pinned(address: int) -> None:
+    if not probe.forked():
+        use()
+        driver.cuMemFreeHost(address)
+
+
+def pinned(size: int) -> NDArray[np.uint8]:
+    """``size`` bytes of the host that are copied to and from the device while Python goes on."""
+    return np.asarray(_Pinned(size))
+
+
+def order(first: int, second: int) -> None:
+    """Let what the stream ``second`` is given from now on wait for what the stream ``first`` was given; both by their handles."""
+    use()
+    event = _call(driver.cuEventCreate, driver.CUevent_flags.CU_EVENT_DISABLE_TIMING)
+    try:
+        _call(driver.cuEventRecord, event, first)
+        _call(driver.cuStreamWaitEvent, second, event, 0)
+    finally:
+        driver.cuEventDestroy(event)
 
 
 @dataclass(frozen=True)
@@ -152,8 +193,13 @@ class Stream:
     def __init__(self) -> None:
         self._stream = use().create_stream()
 
+    @property
+    def handle(self) -> int:
+        """The driver's name of the stream, for `order` and for other libraries."""
+        return int(self._stream.handle)
+
     def upload(self, address: int, array: NDArray) -> None:
-        """Copy a C-contiguous host array to the device; the array may change afterwards."""
+        """Copy a C-contiguous host array to the device; the array may change afterwards, a `pinned` one when the copy is made."""
         if array.nbytes:
             use()
             _call(driver.cuMemcpyHtoDAsync, address, array.ctypes.data, array.nbytes, self._stream.handle)
@@ -163,6 +209,12 @@ class Stream:
         if array.nbytes:
             use()
             _call(driver.cuMemcpyDtoHAsync, array.ctypes.data, address, array.nbytes, self._stream.handle)
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Copy ``size`` bytes of the device to another place there."""
+        if size:
+            use()
+            _call(driver.cuMemcpyDtoDAsync, target, source, size, self._stream.handle)
 
     def launch(self, entry: Entry, blocks: int, arguments: Sequence[float]) -> None:
         """Run ``entry`` on ``blocks`` blocks."""

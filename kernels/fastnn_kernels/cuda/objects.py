@@ -31,8 +31,9 @@ Progress = Callable[[int, int, str], None]
 CUDA = Target(
     folder="cuda",
     host_files=(
-        *("adapters", "check", "device", "device_simulated", "driver", "execute", "objects", "probe"),
-        *("ptx_hopper_simulated", "ptx_simulated", "simulator", "tensor_map", "variants"),
+        *("adapters", "arrays", "call", "check", "contents", "device", "device_simulated", "driver", "exchange"),
+        *("exchange_simulated", "execute", "foreign", "objects", "probe", "ptx_hopper_simulated", "ptx_simulated"),
+        *("simulator", "streams", "tensor_map", "variants"),
     ),
     names="cuda/ptx.py",
     options=("cuda/ptx.py", "device_function"),

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import call
-from fastnn_kernels.functions.arrays import (
-    check_rows,
-    check_shape,
-    choose_workers,
-    contiguous,
-    deliver,
-    floats,
-    result_array,
-    rows_of,
-)
+from fastnn_kernels.functions.arrays import check_rows, check_shape, contiguous, deliver, floats, result_array, rows_of, run
 from fastnn_kernels.operands import number
 
 
@@ -71,7 +63,7 @@ def relu(
     array([-0.5,  0.5,  2. ])
     """
     limits = _limits(negative_slope, max_value, threshold)
-    return _elementwise("relu", (floats("x", x),), limits, out, workers)
+    return _elementwise("relu", (floats("x", x),), "x", limits, out, workers)
 
 
 def relu_backward(
@@ -113,7 +105,7 @@ def relu_backward(
     array([ 0., 10.])
     """
     limits = _limits(negative_slope, max_value, threshold)
-    return _elementwise("relu_backward", _pair("x", x, dout), (*limits, 0), out, workers)
+    return _elementwise("relu_backward", _pair("x", x, dout), "x", (*limits, 0), out, workers)
 
 
 def sigmoid(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray:
@@ -141,7 +133,7 @@ def sigmoid(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = N
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    return _elementwise("sigmoid", (floats("x", x),), (), out, workers)
+    return _elementwise("sigmoid", (floats("x", x),), "x", (), out, workers)
 
 
 def sigmoid_backward(y: ArrayLike, dout: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray:
@@ -171,7 +163,7 @@ def sigmoid_backward(y: ArrayLike, dout: ArrayLike, *, out: NDArray | None = Non
     >>> sigmoid_backward([0.5, 1.0], [4.0, 4.0])
     array([1., 0.])
     """
-    return _elementwise("sigmoid_backward", _pair("y", y, dout), (0,), out, workers)
+    return _elementwise("sigmoid_backward", _pair("y", y, dout), "y", (0,), out, workers)
 
 
 def tanh(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray:
@@ -199,7 +191,7 @@ def tanh(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None
     >>> tanh([-100.0, 0.0, 100.0])
     array([-1.,  0.,  1.])
     """
-    return _elementwise("tanh", (floats("x", x),), (), out, workers)
+    return _elementwise("tanh", (floats("x", x),), "x", (), out, workers)
 
 
 def tanh_backward(y: ArrayLike, dout: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray:
@@ -229,7 +221,7 @@ def tanh_backward(y: ArrayLike, dout: ArrayLike, *, out: NDArray | None = None, 
     >>> tanh_backward([0.0, 0.5], [4.0, 4.0])
     array([4., 3.])
     """
-    return _elementwise("tanh_backward", _pair("y", y, dout), (0,), out, workers)
+    return _elementwise("tanh_backward", _pair("y", y, dout), "y", (0,), out, workers)
 
 
 def softmax(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray:
@@ -356,7 +348,7 @@ def _limits(negative_slope: float, max_value: float | None, threshold: float) ->
     return number("negative_slope", negative_slope), limit, number("threshold", threshold)
 
 
-def _pair(name: str, first: ArrayLike, dout: ArrayLike) -> tuple[NDArray, NDArray]:
+def _pair(name: str, first: ArrayLike, dout: ArrayLike) -> tuple[Any, Any]:
     """The argument ``name`` and a gradient that must be like it."""
     array = floats(name, first)
     gradient = floats("dout", dout, array, name)
@@ -364,31 +356,29 @@ def _pair(name: str, first: ArrayLike, dout: ArrayLike) -> tuple[NDArray, NDArra
     return array, gradient
 
 
-def _elementwise(
-    op: str, inputs: tuple[NDArray, ...], attributes: tuple[float, ...], out: NDArray | None, workers: int | None
-) -> NDArray:
+def _elementwise(op: str, inputs: tuple[Any, ...], name: str, attributes: tuple[float, ...], out: Any, workers: int | None) -> Any:
     """An instruction over all elements as one run."""
-    return _run(op, inputs, (inputs[0].size,), attributes, out, workers)
+    return _run(op, inputs, name, (inputs[0].size,), attributes, out, workers)
 
 
-def _over_rows(
-    op: str, inputs: tuple[NDArray, ...], name: str, attributes: tuple[float, ...], out: NDArray | None, workers: int | None
-) -> NDArray:
+def _over_rows(op: str, inputs: tuple[Any, ...], name: str, attributes: tuple[float, ...], out: Any, workers: int | None) -> Any:
     """An instruction over the rows along the last axis of the argument ``name``."""
     check_rows(name, inputs[0])
-    return _run(op, inputs, rows_of(inputs[0]), attributes, out, workers)
+    return _run(op, inputs, name, rows_of(inputs[0]), attributes, out, workers)
 
 
 def _run(
     op: str,
-    inputs: tuple[NDArray, ...],
+    inputs: tuple[Any, ...],
+    name: str,
     sizes: tuple[int, ...],
     attributes: tuple[float, ...],
-    out: NDArray | None,
+    out: Any,
     workers: int | None,
-) -> NDArray:
+) -> Any:
+    """An instruction whose result is like its first input, the argument ``name``."""
     first = inputs[0]
-    result = result_array(out, first.shape, first.dtype, *inputs)
-    split = choose_workers(workers, cost.streaming_ns((len(inputs) + 1) * first.nbytes))
-    call(op, first.dtype, (*map(contiguous, inputs), result), sizes, attributes, split)
+    result = result_array(out, first.shape, first.dtype, *inputs, first=name)
+    work = cost.streaming_ns((len(inputs) + 1) * first.nbytes)
+    run(op, first.dtype, (*map(contiguous, inputs), result), sizes, attributes, workers, work)
     return deliver(result, out)

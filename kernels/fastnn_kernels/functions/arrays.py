@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastnn_kernels import system
 from fastnn_kernels.cpu import cost
+from fastnn_kernels.cpu.execute import call
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.foreign import on_device, read
+from fastnn_kernels.functions import places
 from fastnn_kernels.operands import MOST_WORKERS, integer
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -18,33 +23,49 @@ BLOCK_NS = 16.0
 """About the least work of one block, the unit that is split among workers; a worker without a block does nothing."""
 
 
-def floats(name: str, value: ArrayLike, like: NDArray | None = None, first: str = "") -> NDArray:
-    """``value`` as an array of float32 or float64, of the dtype of ``like``, which is the argument ``first``."""
-    array = np.asarray(value)
-    if array.dtype not in FLOATS:
-        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}; np.asarray({name}, np.float32) makes such a copy")
-    if like is not None and array.dtype != like.dtype:
-        raise TypeError(f"{name} is {array.dtype}, but {first} is {like.dtype}; {name}.astype({first}.dtype) makes them equal")
+def given(name: str, value: Any, like: Any = None, first: str = "") -> Any:
+    """``value`` as an array where it lies, which is where ``like`` does, the argument ``first``."""
+    array = value if type(value) is np.ndarray else read(value, name) if on_device(value) else np.asarray(value)
+    if like is not None and isinstance(array, DeviceArray) != isinstance(like, DeviceArray):
+        raise TypeError(places.apart(name, array, first))
     return array
 
 
-def bfloat16(name: str, value: ArrayLike) -> NDArray[np.uint16]:
-    """``value``, an array of bfloat16 numbers or of their bits, as their bits."""
-    array = np.asarray(value)
+def floats(name: str, value: Any, like: Any = None, first: str = "", *, matrix: bool = False) -> Any:
+    """``value`` as an array of float32 or float64, of the dtype and in the place of ``like``, which is the argument ``first``.
+
+    ``matrix``: a transposed one is read as it is, also on the GPU, where no other layout is.
+    """
+    array = given(name, value, like, first)
+    if array.dtype not in FLOATS:
+        advice = f"np.asarray({name}, np.float32)" if isinstance(array, np.ndarray) else places.CASTS.format(name=name)
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}; {advice} makes such a copy")
+    if like is not None and array.dtype != like.dtype:
+        raise TypeError(f"{name} is {array.dtype}, but {first} is {like.dtype}; {name}.astype({first}.dtype) makes them equal")
+    if isinstance(array, DeviceArray) and not (array.contiguous or (matrix and array.T.contiguous)):
+        raise ValueError(places.scattered(name))
+    return array
+
+
+def bfloat16(name: str, value: Any, like: Any = None, first: str = "") -> Any:
+    """``value``, an array of bfloat16 numbers or of their bits, as their bits, in the place of ``like``, the argument ``first``."""
+    array = given(name, value, like, first)
     if array.dtype.name == "bfloat16":
         return array.view(np.uint16)
     if array.dtype != np.uint16:
         raise TypeError(f"{name} must be bfloat16, or its bits as uint16, got {array.dtype}; to_bfloat16({name}) rounds float32")
+    if isinstance(array, DeviceArray) and not (array.contiguous or array.T.contiguous):
+        raise ValueError(places.scattered(name))
     return array
 
 
-def direct(array: NDArray) -> bool:
+def direct(array: Any) -> bool:
     """Whether a kernel can work on the array itself."""
-    return array.flags.c_contiguous and array.flags.aligned
+    return array.contiguous if isinstance(array, DeviceArray) else array.flags.c_contiguous and array.flags.aligned
 
 
-def contiguous(array: NDArray) -> NDArray:
-    """The array, or a copy that a kernel can read."""
+def contiguous(array: Any) -> Any:
+    """The array, or a copy that a kernel can read; `floats` and `check_written` let those on the GPU through that need none."""
     return array if direct(array) else np.array(array, order="C")
 
 
@@ -65,43 +86,69 @@ def rows_of(array: NDArray) -> tuple[int, int]:
     return array.size // array.shape[-1], array.shape[-1]
 
 
-def check_written(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Refuse what a result cannot be written to."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} is written in place and must be a NumPy array, got {type(array).__name__}")
+def check_written(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype, like: Any, first: str) -> Any:
+    """What a result is written to, as an array where ``like`` lies, the argument ``first``; refused where it cannot be."""
+    if not isinstance(value, np.ndarray) and not on_device(value):
+        kind = "an array on the GPU" if isinstance(like, DeviceArray) else "a NumPy array"
+        raise TypeError(f"{name} is written in place and must be {kind}, got {type(value).__name__}")
+    array = value if isinstance(value, np.ndarray) else read(value, name)
+    if isinstance(array, DeviceArray) != isinstance(like, DeviceArray):
+        raise TypeError(places.apart(name, array, first))
     if array.dtype != dtype:
         raise TypeError(f"{name} must be {dtype}, that of the result, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, that of the result, got {array.shape}")
-    if not array.flags.writeable:
+    if array.readonly if isinstance(array, DeviceArray) else not array.flags.writeable:
         raise ValueError(f"{name} is read-only; give an array that may be written")
+    if isinstance(array, DeviceArray) and not array.contiguous:
+        raise ValueError(places.scattered(name))
+    return array
 
 
-def result_array(
-    out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype, *inputs: NDArray | None, name: str = "out"
-) -> NDArray:
-    """The array that a kernel writes: ``out`` unless it is absent, not contiguous or shares memory with an input."""
+def result_array(out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any, first: str, name: str = "out") -> Any:
+    """The array that a kernel writes: ``out`` unless it is absent, not contiguous or shares memory with an input.
+
+    It lies where the first of ``inputs`` does, the argument ``first``.
+    """
+    like = inputs[0]
     if out is None:
-        return np.empty(shape, dtype)
-    check_written(name, out, shape, dtype)
-    shared = any(array is not None and np.may_share_memory(out, array) for array in inputs)
-    return out if direct(out) and not shared else np.empty(shape, dtype)
+        return places.empty(shape, dtype, like)
+    target = check_written(name, out, shape, dtype, like, first)
+    shared = any(array is not None and places.may_share_memory(target, array) for array in inputs)
+    return target if direct(target) and not shared else places.empty(shape, dtype, like)
 
 
-def deliver(result: NDArray, out: NDArray | None) -> NDArray:
+def deliver(result: Any, out: Any) -> Any:
     """``out`` with the result in it; the result itself when there is no ``out``."""
     if out is None or out is result:
         return result
-    out[...] = result
+    places.copy(result, out)
     return out
 
 
-def check_apart(read: dict[str, NDArray | None], written: dict[str, NDArray | None]) -> None:
+def check_apart(read: dict[str, Any], written: dict[str, Any]) -> None:
     """Refuse written arrays that share memory with each other or with one that is read."""
     pairs = [*combinations(written.items(), 2), *((one, other) for one in written.items() for other in read.items())]
     for (name, array), (other_name, other) in pairs:
-        if array is not None and other is not None and np.shares_memory(array, other):
+        if array is not None and other is not None and places.shares_memory(array, other):
             raise ValueError(f"{name} and {other_name} share memory; each must have its own")
+
+
+def run(
+    op: str,
+    dtype: np.dtype,
+    operands: Sequence[Any],
+    sizes: Sequence[int],
+    attributes: Sequence[float],
+    workers: int | None,
+    work_ns: float,
+) -> None:
+    """Run an instruction of the float type ``dtype`` where its operands lie, the first of which says where."""
+    if isinstance(operands[0], DeviceArray):
+        blocks = None if workers is None else integer("workers", workers, 1, MOST_WORKERS, also="None or ")
+        places.call(op, dtype, operands, sizes, attributes, blocks)
+    else:
+        call(op, dtype, operands, sizes, attributes, choose_workers(workers, work_ns))
 
 
 def choose_workers(workers: int | None, work_ns: float) -> int:

@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import call
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import (
     check_apart,
     check_rows,
     check_shape,
-    choose_workers,
+    check_written,
     contiguous,
     deliver,
     floats,
+    given,
     result_array,
     rows_of,
+    run,
 )
 from fastnn_kernels.instructions import NO_CLASS
 from fastnn_kernels.operands import number
@@ -92,7 +95,8 @@ def softmax_cross_entropy(
     array([[-0.5,  0.5],
            [ 0.5, -0.5]])
     """
-    x, truth = floats("logits", logits), np.asarray(target)
+    x = floats("logits", logits)
+    truth = given("target", target, x, "logits")
     check_rows("logits", x)
     smoothing, ignored = _smoothing(label_smoothing), _ignored(ignore_class)
     if truth.dtype.kind in "iu" or truth.shape == x.shape[:-1]:
@@ -206,45 +210,46 @@ def mean_squared_error(
 
 def _loss(
     op: str,
-    x: NDArray,
-    truth: NDArray,
+    x: Any,
+    truth: Any,
     attributes: tuple[float, ...],
     weight: ArrayLike | None,
     scale: float,
-    out: NDArray | None,
-    gradient: tuple[str, NDArray | None],
+    out: Any,
+    gradient: tuple[str, Any],
     workers: int | None,
-) -> NDArray:
+) -> Any:
     """Run a loss on checked predictions and targets; ``gradient``: the name and value of the argument to write it to."""
     scale = number("scale", scale)
     gradient_name, slopes_out = gradient
-    factors = None
+    name, factors = gradient_name[1:], None
     if weight is not None:
-        factors = floats("weight", weight, x, gradient_name[1:])
+        factors = floats("weight", weight, x, name)
         check_shape("weight", factors, x.shape[:-1], "one for each row")
     inputs = (x, truth, factors)
-    losses = result_array(out, x.shape[:-1], x.dtype, *inputs)
-    slopes = None if slopes_out is None else result_array(slopes_out, x.shape, x.dtype, *inputs, name=gradient_name)
-    check_apart({}, {"out": out, gradient_name: slopes_out})
+    losses = result_array(out, x.shape[:-1], x.dtype, *inputs, first=name)
+    slopes = None if slopes_out is None else result_array(slopes_out, x.shape, x.dtype, *inputs, first=name, name=gradient_name)
+    given_outs = {"out": (out, x.shape[:-1]), gradient_name: (slopes_out, x.shape)}
+    check_apart({}, {key: None if o is None else check_written(key, o, s, x.dtype, x, name) for key, (o, s) in given_outs.items()})
     streams = x.nbytes + truth.nbytes + (0 if slopes is None else slopes.nbytes)
-    split = choose_workers(workers, cost.streaming_ns(streams))
-    factor = None if scale == 1.0 else np.array([scale], x.dtype)
+    factor = None if scale == 1.0 else places.beside(np.array([scale], x.dtype), x)
     operands = (contiguous(x), contiguous(truth), None if factors is None else contiguous(factors), factor, losses, slopes)
-    call(op, x.dtype, operands, rows_of(x), attributes, split)
+    run(op, x.dtype, operands, rows_of(x), attributes, workers, cost.streaming_ns(streams))
     if slopes is not None:
         deliver(slopes, slopes_out)
     return deliver(losses, out)
 
 
-def _like(name: str, value: Any, like: NDArray, first: str) -> NDArray:
+def _like(name: str, value: Any, like: Any, first: str) -> Any:
     """An array of the shape and dtype of the argument ``first``."""
     array = floats(name, value, like, first)
     check_shape(name, array, like.shape, f"that of {first}")
     return array
 
 
-def _labels(labels: NDArray, logits: NDArray, ignore_class: int | None) -> NDArray:
-    """Labels as int32: in [0, C), or `IGNORED`."""
+def _labels(given: Any, logits: Any, ignore_class: int | None) -> Any:
+    """Labels as int32: in [0, C), or `IGNORED`. Those on the GPU come to the host, where they are looked at, and go back."""
+    labels = given.copy_to_host() if isinstance(given, DeviceArray) else given
     shape, classes = logits.shape[:-1], logits.shape[-1]
     if labels.shape == logits.shape != shape:
         raise TypeError(f"a target of logits' shape must be {logits.dtype}, got {labels.dtype}; target.astype(logits.dtype)")
@@ -261,7 +266,7 @@ def _labels(labels: NDArray, logits: NDArray, ignore_class: int | None) -> NDArr
     narrow = labels.astype(np.int32)
     if ignore_class is not None:
         narrow[ignored] = IGNORED
-    return narrow
+    return places.beside(narrow, logits)
 
 
 def _smoothing(value: float) -> float:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import call, make_scratch
+from fastnn_kernels.cpu.execute import make_scratch
+from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import (
     bfloat16,
     check_apart,
     check_shape,
+    check_written,
     choose_workers,
     contiguous,
     deliver,
     direct,
     floats,
+    given,
     result_array,
+    run,
 )
 from fastnn_kernels.instructions import ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
 
@@ -87,8 +93,8 @@ def matmul(
     array([[-3.],
            [ 4.]])
     """
-    first = _matrix("a", floats("a", a))
-    second = _matrix("b", floats("b", b, first, "a"))
+    first = _matrix("a", floats("a", a, matrix=True))
+    second = _matrix("b", floats("b", b, first, "a", matrix=True))
     return _multiply(first, second, bias, activation, bool(transpose_a), bool(transpose_b), first.dtype, out, workers)
 
 
@@ -139,7 +145,8 @@ def matmul_bfloat16(
     >>> matmul_bfloat16(a, b)
     array([[11.]], dtype=float32)
     """
-    first, second = (_matrix(name, bfloat16(name, value)) for name, value in (("a", a), ("b", b)))
+    first = _matrix("a", bfloat16("a", a))
+    second = _matrix("b", bfloat16("b", b, first, "a"))
     float32 = np.dtype(np.float32)
     return _multiply(first, second, bias, activation, bool(transpose_a), bool(transpose_b), float32, out, workers)
 
@@ -177,13 +184,13 @@ def to_bfloat16(x: ArrayLike, *, out: NDArray | None = None, workers: int | None
     >>> [hex(bits) for bits in to_bfloat16(np.float32([1.0, -2.0, 3.14159]))]
     ['0x3f80', '0xc000', '0x4049']
     """
-    values = np.asarray(x)
+    values = given("x", x)
     if values.dtype != np.float32:
         raise TypeError(f"x must be float32, got {values.dtype}; np.asarray(x, np.float32) makes such a copy")
     values = contiguous(values)
-    result = result_array(out, values.shape, np.dtype(np.uint16), values)
-    split = choose_workers(workers, cost.streaming_ns(values.nbytes + result.nbytes))
-    call("to_bfloat16", values.dtype, (values, result), (values.size,), (), split)
+    result = result_array(out, values.shape, np.dtype(np.uint16), values, first="x")
+    work = cost.streaming_ns(values.nbytes + result.nbytes)
+    run("to_bfloat16", values.dtype, (values, result), (values.size,), (), workers, work)
     return deliver(result, out)
 
 
@@ -204,8 +211,8 @@ def _multiply(
     if terms != other:
         flags = f"transpose_a={transpose_a}, transpose_b={transpose_b}"
         raise ValueError(f"a of shape {first.shape} and b of shape {second.shape} do not fit: {terms} terms and {other} ({flags})")
-    added = _bias(bias, columns, np.empty(0, dtype), "a" if first.dtype == dtype else "out")
-    result = result_array(out, (rows, columns), dtype, first, second, added)
+    added = _bias(bias, columns, first, "a", dtype)
+    result = result_array(out, (rows, columns), dtype, first, second, added, first="a")
     product(first, second, added, _activation(activation), transpose_a, transpose_b, result, workers)
     return deliver(result, out)
 
@@ -256,8 +263,8 @@ def dense(
     """
     inputs, weights = _layer(x, kernel)
     units = weights.shape[1]
-    added = _bias(bias, units, inputs, "x")
-    result = result_array(out, (*inputs.shape[:-1], units), inputs.dtype, inputs, weights, added)
+    added = _bias(bias, units, inputs, "x", inputs.dtype)
+    result = result_array(out, (*inputs.shape[:-1], units), inputs.dtype, inputs, weights, added, first="x")
     product(_rows(inputs), weights, added, _activation(activation), False, False, _rows(result), workers)
     return deliver(result, out)
 
@@ -318,40 +325,46 @@ def dense_backward(
     names = ("dx", "dkernel", "dbias")
     shapes = (inputs.shape, weights.shape, weights.shape[1:])
     read = (inputs, weights, gradient)
-    results = [result_array(o, s, inputs.dtype, *read, name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
-    check_apart({}, dict(zip(names, outs, strict=True)))
+    results = [result_array(o, s, inputs.dtype, *read, first="x", name=n) for o, s, n in zip(outs, shapes, names, strict=True)]
+    given = [
+        None if o is None else check_written(n, o, s, inputs.dtype, inputs, "x")
+        for o, s, n in zip(outs, shapes, names, strict=True)
+    ]
+    check_apart({}, dict(zip(names, given, strict=True)))
     rows = _rows(gradient)
     product(rows, weights, None, ACTIVATION_LINEAR, False, True, _rows(results[0]), workers)
     product(_rows(inputs), rows, None, ACTIVATION_LINEAR, True, False, results[1], workers)
-    split = choose_workers(workers, cost.streaming_ns(gradient.nbytes))
-    call("sum_rows", inputs.dtype, (rows, results[2]), (len(rows), rows.shape[1]), (0,), split)
-    return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))  # type: ignore[return-value]
+    run("sum_rows", inputs.dtype, (rows, results[2]), (len(rows), rows.shape[1]), (0,), workers, cost.streaming_ns(gradient.nbytes))
+    return tuple(deliver(result, o) for result, o in zip(results, outs, strict=True))
 
 
 def product(
-    a: NDArray,
-    b: NDArray,
-    bias: NDArray | None,
+    a: Any,
+    b: Any,
+    bias: Any,
     activation: int,
     transpose_a: bool,
     transpose_b: bool,
-    out: NDArray,
+    out: Any,
     workers: int | None,
 ) -> None:
     """The instruction ``matmul``, or that of bfloat16, on checked matrices of any layout; ``out`` is contiguous."""
     terms = a.shape[0] if transpose_a else a.shape[1]
     if terms == 0:  # an empty sum is 0: one term of zeros
-        a, b, transpose_a, transpose_b = np.zeros((len(out), 1), a.dtype), np.zeros((1, out.shape[1]), a.dtype), False, False
+        a, b = (places.beside(np.zeros(shape, a.dtype), a) for shape in ((len(out), 1), (1, out.shape[1])))
+        transpose_a = transpose_b = False
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
-    split = choose_workers(workers, cost.matmul_ns(out.size * terms, out.itemsize))
-    scratch = make_scratch(out.dtype, split)
+    work = cost.matmul_ns(out.size * terms, out.dtype.itemsize)
+    scratch = (
+        places.scratch(out.dtype, workers) if isinstance(a, DeviceArray) else make_scratch(out.dtype, choose_workers(workers, work))
+    )
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
     name = "matmul" if a.dtype == out.dtype else "matmul_bfloat16"
-    call(name, out.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), split)
+    run(name, out.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), workers, work)
 
 
-def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:
+def _readable(matrix: Any, transpose: bool) -> tuple[Any, bool]:
     """A matrix that a kernel can read, and whether it is then transposed: a column-major one needs no copy."""
     if direct(matrix):
         return matrix, transpose
@@ -360,18 +373,20 @@ def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:
     return contiguous(matrix), transpose
 
 
-def _matrix(name: str, array: NDArray) -> NDArray:
+def _matrix(name: str, array: Any) -> Any:
     """The array, refused unless it has two axes."""
     if array.ndim != 2:
         raise ValueError(f"{name} must have two axes, got shape {array.shape}; reshape it, e.g. {name}.reshape(1, -1)")
     return array
 
 
-def _bias(bias: ArrayLike | None, columns: int, first: NDArray, name: str) -> NDArray | None:
-    """The bias, checked; ``first`` is the argument ``name``."""
+def _bias(bias: ArrayLike | None, columns: int, first: Any, name: str, dtype: np.dtype) -> Any:
+    """The bias, checked: it lies where ``first`` does, the argument ``name``, and has the dtype of the result."""
     if bias is None:
         return None
-    added = floats("bias", bias, first, name)
+    added = floats("bias", bias, first, name) if first.dtype == dtype else given("bias", floats("bias", bias), first, name)
+    if added.dtype != dtype:
+        raise TypeError(f"bias is {added.dtype}, but out is {dtype}; bias.astype(out.dtype) makes them equal")
     check_shape("bias", added, (columns,), "one for each column of the result")
     return contiguous(added)
 
@@ -382,15 +397,15 @@ def _activation(activation: str | None) -> int:
     return ACTIVATIONS[activation]
 
 
-def _layer(x: ArrayLike, kernel: ArrayLike) -> tuple[NDArray, NDArray]:
+def _layer(x: ArrayLike, kernel: ArrayLike) -> tuple[Any, Any]:
     """A layer's input and weights, checked."""
     inputs = floats("x", x)
-    weights = _matrix("kernel", floats("kernel", kernel, inputs, "x"))
+    weights = _matrix("kernel", floats("kernel", kernel, inputs, "x", matrix=True))
     if inputs.ndim == 0 or inputs.shape[-1] != len(weights):
         raise ValueError(f"x must have shape (..., {len(weights)}) for a kernel of shape {weights.shape}, got {inputs.shape}")
     return inputs, weights
 
 
-def _rows(array: NDArray) -> NDArray:
+def _rows(array: Any) -> Any:
     """All but the last axis as one."""
     return contiguous(array).reshape(prod(array.shape[:-1]), array.shape[-1])

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import call
-from fastnn_kernels.functions.arrays import check_apart, check_shape, check_written, choose_workers, contiguous, deliver, floats
+from fastnn_kernels.cuda.foreign import on_device
+from fastnn_kernels.functions import places
+from fastnn_kernels.functions.arrays import check_apart, check_shape, check_written, contiguous, deliver, floats, run
 from fastnn_kernels.instructions import ADAM_RATE, INSTRUCTIONS, LEARNING_RATE, RATES
 from fastnn_kernels.operands import INT64, integer, number
 
@@ -221,31 +222,29 @@ def adam(
 
 def _update(
     op: str,
-    params: NDArray,
+    params: Any,
     grads: ArrayLike,
-    state: dict[str, NDArray | None],
+    state: dict[str, Any],
     rates: tuple[float, float],
     attributes: tuple[float, ...],
     workers: int | None,
 ) -> None:
     """Run an update on ``params`` and ``state``, arrays by argument name of which some may be absent."""
-    if not isinstance(params, np.ndarray):
+    if not isinstance(params, np.ndarray) and not on_device(params):
         raise TypeError(f"params is changed in place and must be a NumPy array, got {type(params).__name__}")
-    dtype = floats("params", params).dtype
-    gradient = floats("grads", grads, params, "params")
-    check_shape("grads", gradient, params.shape, "that of params")
+    weights = floats("params", params)
+    gradient = floats("grads", grads, weights, "params")
+    check_shape("grads", gradient, weights.shape, "that of params")
     written: dict[str, Any] = {"params": params, **state}
     present = {name: array for name, array in written.items() if array is not None or name not in _optional(op)}
-    for name, array in present.items():
-        check_written(name, array, params.shape, dtype)
-    check_apart({"grads": gradient}, present)
-    ready = {name: contiguous(array) for name, array in present.items()}
-    split = choose_workers(workers, cost.streaming_ns((len(present) + 1) * params.nbytes))
+    found = {name: check_written(name, array, weights.shape, weights.dtype, weights, "params") for name, array in present.items()}
+    check_apart({"grads": gradient}, found)
+    ready = {name: contiguous(array) for name, array in found.items()}
     words = np.zeros(RATES)
     words[LEARNING_RATE], words[ADAM_RATE] = number("learning_rate", rates[0]), rates[1]
-    operands = (contiguous(gradient), words, *(ready.get(name) for name in written))
-    call(op, dtype, operands, (params.size,), attributes, split)
-    for name, array in present.items():
+    operands = (contiguous(gradient), places.beside(words, weights), *(ready.get(name) for name in written))
+    run(op, weights.dtype, operands, (weights.size,), attributes, workers, cost.streaming_ns((len(present) + 1) * weights.nbytes))
+    for name, array in found.items():
         deliver(ready[name], array)
 
 

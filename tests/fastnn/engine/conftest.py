@@ -6,7 +6,7 @@ import pytest
 from fastnn.engine import cuda, select
 from fastnn.engine.cuda import CudaEngine
 from fastnn.engine.device_memory import DeviceTwin
-from tests.fastnn.engine.reference_gpu import LOG, gpu
+from tests.fastnn.engine.reference_gpu import LOG, gpu, install
 
 
 @pytest.fixture
@@ -34,5 +34,6 @@ def cuda_by_reference(monkeypatch, poisoned_host):
     engines = {"cuda": CudaEngine(gpu)}
     get = select.get
     monkeypatch.setattr(select, "get", lambda device: engines.get(device) or get(device))
+    install(monkeypatch)
     LOG.clear()
     return LOG

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
+from fastnn_kernels.cuda import device, exchange_simulated, streams
 from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.interpreter import NUMBERS
@@ -105,11 +108,24 @@ def array_at(address: int, shape: Any, dtype: str) -> np.ndarray | None:
     return np.frombuffer((ctypes.c_byte * size).from_address(address), np.uint8).view(dtype).reshape(shape)
 
 
-gpu: Any = SimpleNamespace(
-    allocate=simulated.allocate,
-    Stream=Stream,
-    load=load,
-    ready=lambda unit: True,
-    properties=simulated.properties,
-    why_not=lambda: None,
-)
+NAMES: dict[str, Any] = {
+    "allocate": simulated.allocate,
+    "Stream": Stream,
+    "load": load,
+    "ready": lambda unit: True,
+    "properties": simulated.properties,
+    "memory_info": simulated.memory_info,
+    "pinned": simulated.pinned,
+    "order": simulated.order,
+    "view": exchange_simulated.view,
+    "export": exchange_simulated.export,
+    "why_not": lambda: None,
+}
+gpu: Any = SimpleNamespace(**NAMES)
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let arrays that lie on the GPU lie on this one, for the functions of `fastnn_kernels` too."""
+    for name, value in NAMES.items():
+        monkeypatch.setitem(vars(device), name, value)
+    monkeypatch.setattr(streams, "_threads", threading.local())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastnn_kernels import to_device
 from fastnn_kernels.cuda import SIMULATED
 from fastnn_kernels.cuda import device as gpu
 from fastnn_kernels.instructions import INSTRUCTIONS
@@ -117,6 +118,26 @@ def test_a_training_on_the_device_equals_the_reference(name, dtype, steps, monke
     tolerance = 5e-3 if name == MIXED else 2e-5 if dtype == "float32" else 1e-12
     for (key, value), expected in zip(found.items(), wanted.values(), strict=True):
         np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance, err_msg=key)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_samples_on_the_device_or_streamed_give_the_same_bits(kept, steps):
+    if reason := gpu.why_not():
+        pytest.skip(reason)
+    results = []
+    for place, budget in ((np.asarray, None), (to_device if kept else np.asarray, None if kept else 0)):
+        set_random_seed(3)
+        model = Sequential([Input((2, FEATURES // 2)), Flatten(), Dense(3, activation="relu"), Dense(CLASSES)])
+        model.compile("adam", "mse", device="cuda")
+        config.set_sample_memory(budget)
+        try:
+            found = model.fit(place(X), place(VALUES.astype(np.float32)), batch_size=3, epochs=2, verbose=0).history["loss"]
+            found.append(np.asarray(model.predict(place(X), batch_size=3, verbose=0)))
+        finally:
+            config.set_sample_memory(None)
+        results.append(found)
+    for value, wanted in zip(results[1], results[0], strict=True):
+        np.testing.assert_array_equal(value, wanted)
 
 
 def test_the_trainings_take_every_instruction_that_a_layer_lowers_to():

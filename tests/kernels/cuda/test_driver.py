@@ -1,9 +1,13 @@
 """What can be said of the driver's half without a GPU: errors, a fork, what is called with what."""
 
+import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from tests.foreign import OfJax, OfNumba, OfTorch
 
 NEEDS_NO_DEVICE = True
 
@@ -23,17 +27,25 @@ def driver(monkeypatch):
 def calls(driver, monkeypatch):
     """Calls of the driver's functions, by name; `results` holds what they return beside success."""
     calls, success = [], driver.driver.CUresult.CUDA_SUCCESS
-    results = {"cuMemAlloc": (4096,), "cuMemGetInfo": (300, 1000)}
+    host = np.zeros(64, np.uint8)
+    results = {
+        **{"cuMemAlloc": (4096,), "cuMemGetInfo": (300, 1000)},
+        **{"cuMemAllocHost": (host.ctypes.data,), "cuEventCreate": ("event",)},
+    }
 
     def record(name):
-        def function(*arguments):
+        def function(*arguments, host=host):
             calls.append((name, *arguments))
             return success, *results.get(name, ())
 
         function.__name__ = name
         return function
 
-    for name in ("cuMemAlloc", "cuMemFree", "cuMemGetInfo", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuStreamSynchronize"):
+    for name in (
+        *("cuMemAlloc", "cuMemFree", "cuMemGetInfo", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuStreamSynchronize"),
+        *("cuMemAllocHost", "cuMemFreeHost", "cuMemcpyDtoDAsync"),
+        *("cuEventCreate", "cuEventRecord", "cuStreamWaitEvent", "cuEventDestroy"),
+    ):
         monkeypatch.setattr(driver.driver, name, record(name))
     return calls
 
@@ -59,6 +71,90 @@ def test_copies_run_on_the_stream(driver, calls):
     stream.synchronize()
     host = array.ctypes.data
     assert calls == [("cuMemcpyHtoDAsync", 4096, host, 12, 7), ("cuMemcpyDtoHAsync", host, 4096, 12, 7), ("cuStreamSynchronize", 7)]
+
+
+def test_memory_that_is_free(driver, calls):
+    assert driver.memory_info() == (300, 1000)
+
+
+def test_pinned_memory_goes_with_its_last_array(driver, calls):
+    part = driver.pinned(64)[8:16]
+    part[...] = 7
+    assert len(calls) == 1
+    address = part.ctypes.data - 8
+    del part
+    assert calls == [("cuMemAllocHost", 64), ("cuMemFreeHost", address)]
+
+
+def test_without_page_locked_memory_the_host_is_named(driver, calls, monkeypatch):
+    monkeypatch.setattr(driver.driver, "cuMemAllocHost", lambda size: (driver.driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY, 0))
+    with pytest.raises(MemoryError, match="12,345 bytes of page-locked memory were asked of the host"):
+        driver.pinned(12345)
+
+
+def test_one_stream_waits_for_another(driver, calls):
+    driver.order(5, 6)
+    timing = driver.driver.CUevent_flags.CU_EVENT_DISABLE_TIMING
+    record, wait = ("cuEventRecord", "event", 5), ("cuStreamWaitEvent", 6, "event", 0)
+    assert calls == [("cuEventCreate", timing), record, wait, ("cuEventDestroy", "event")]
+    assert driver.Stream().handle == 7
+
+
+def test_copies_on_the_device_run_on_the_stream(driver, calls):
+    driver.Stream().copy(4096, 8192, 12)
+    driver.Stream().copy(4096, 8192, 0)
+    assert calls == [("cuMemcpyDtoDAsync", 4096, 8192, 12, 7)]
+
+
+@pytest.mark.parametrize("library", [OfTorch, OfJax])
+def test_arrays_of_other_libraries_are_read_by_cuda_core(driver, library):
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for order in "CF":
+        x = library(values, order=order)
+        found = driver.view(x, 77)
+        assert (found.address, found.shape, found.dtype, found.device) == (x.array.ctypes.data, (2, 3), np.float32, 0)
+        assert tuple(found.strides) == ((3, 1) if order == "C" else (1, 2))
+        assert x.readers == [77]
+        assert not found.readonly
+    assert driver.view(library(values, readonly=True), 77).readonly
+    held = weakref.ref(x)
+    del x
+    assert held() is not None
+    del found
+    assert held() is None
+
+
+def test_what_cuda_core_cannot_read_is_told_by_the_arguments_name(driver, calls, monkeypatch):
+    from fastnn_kernels.cuda import device, foreign, streams
+
+    monkeypatch.setitem(vars(device), "why_not", lambda: None)
+    for name in ("Stream", "view", "order"):
+        monkeypatch.setitem(vars(device), name, getattr(driver, name))
+    monkeypatch.setattr(streams, "_threads", threading.local())
+
+    class OfAnOldLibrary(OfNumba):
+        @property
+        def __cuda_array_interface__(self):
+            return self.interface(version=2)
+
+    with pytest.raises(ValueError, match=r"x, a OfAnOldLibrary, cannot be read on the GPU: .*v3"):
+        foreign.read(OfAnOldLibrary(np.zeros(3)), "x")
+
+
+def test_arrays_are_exported_by_cuda_core(driver, monkeypatch):
+    from fastnn_kernels.cuda import exchange
+    from fastnn_kernels.cuda.arrays import DeviceArray
+
+    asked = []
+    capsule = SimpleNamespace(__dlpack__=lambda **keywords: asked.append(keywords) or "capsule")
+    memory = SimpleNamespace(from_handle=lambda *arguments, owner: asked.append((*arguments, owner)) or "buffer")
+    view = SimpleNamespace(from_buffer=lambda *arguments, **keywords: asked.append((*arguments, keywords)) or capsule)
+    monkeypatch.setattr(exchange, "Buffer", memory)
+    monkeypatch.setattr(exchange, "StridedMemoryView", view)
+    array = DeviceArray(4096, (2, 3), "float32", "owner", strides=(1, 2))
+    assert driver.export(array, (1, 0)) == "capsule"
+    how = {"dtype": array.dtype, "is_readonly": False}
+    assert asked == [(4096, 24, array), ("buffer", (2, 3), (1, 2), how), {"stream": -1, "max_version": (1, 0)}]
 
 
 def test_a_failure_of_the_driver_has_its_name(driver, calls, monkeypatch):

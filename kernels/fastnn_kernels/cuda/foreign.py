@@ -1,0 +1,61 @@
+"""Arrays of other libraries that lie on the GPU, as `DeviceArray`s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn_kernels.cuda import device
+from fastnn_kernels.cuda.arrays import CUDA, DeviceArray
+from fastnn_kernels.cuda.streams import own_stream
+
+CUDA_MANAGED = 13
+"""DLPack's number for memory that a GPU and the host see."""
+
+ON_HOST = "A copy on the host is {name}.cpu().numpy() of PyTorch's, {name}.get() of CuPy's, np.asarray({name}) of JAX's"
+"""What to do with an array that lies on a GPU where none is used."""
+
+
+def on_device(value: Any) -> bool:
+    """Whether ``value`` is an array, of any library, that lies on a GPU."""
+    if isinstance(value, np.ndarray | list | tuple | float | int | type):
+        return False
+    if (where := getattr(value, "__dlpack_device__", None)) is not None:
+        return where()[0] in (CUDA, CUDA_MANAGED)
+    return getattr(value, "__cuda_array_interface__", None) is not None
+
+
+def read(value: Any, name: str) -> DeviceArray:
+    """The array ``value``, for which `on_device` holds, as it lies; ``name`` is the argument's.
+
+    Raises
+    ------
+    RuntimeError
+        When no GPU can be used here.
+    TypeError
+        For a tensor that requires a gradient.
+    ValueError
+        For an array on another GPU, or one that cannot be read.
+    """
+    if isinstance(value, DeviceArray):
+        return value
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{name} requires a gradient, which is lost here; {name}.detach() is the same tensor without")
+    if reason := device.why_not():
+        raise RuntimeError(f"{name} lies on a GPU, and none can be used: {reason}. {ON_HOST.format(name=name)}")
+    try:
+        found = device.view(value, own_stream().handle)
+    except Exception as error:  # whatever its library says
+        raise ValueError(f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}") from error
+    if found.device != 0:
+        raise ValueError(f"{name} lies on GPU {found.device}; GPU 0 alone is used: CUDA_VISIBLE_DEVICES says which one that is")
+    if min(found.strides or (), default=0) < 0:
+        raise ValueError(f"{name} has steps below 0, {found.strides}; make a contiguous copy of it")
+    stream = getattr(value, "__cuda_array_interface__", {}).get("stream")
+    return DeviceArray(
+        *(found.address, found.shape, found.dtype, (found.owner, value)),
+        strides=found.strides,
+        stream=stream,
+        readonly=found.readonly,
+    )

@@ -61,6 +61,8 @@ def set_floatx(value: str) -> None:
     if value not in FLOAT_TYPES:
         close = near_matches(str(value), FLOAT_TYPES, count=1)
         meant = f" Did you mean {close[0]!r}?" if close else ""
+        if value in ("bfloat16", "float16"):
+            meant = " Write set_dtype_policy('mixed_bfloat16') for products of 16 bits."
         raise ValueError(f"floatx must be 'float32' or 'float64', got {value!r}.{meant}")
     _settings["floatx"] = str(value)
 

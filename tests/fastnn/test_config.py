@@ -17,7 +17,14 @@ def test_floatx_is_float32_until_set():
     assert config.floatx() == backend.floatx() == "float64"
 
 
-@pytest.mark.parametrize(("value", "hint"), [("float16", "got 'float16'"), ("flaot32", "Did you mean 'float32'?"), (32, "got 32")])
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("float16", "got 'float16'. Write set_dtype_policy('mixed_bfloat16')"),
+        ("flaot32", "Did you mean 'float32'?"),
+        (32, "got 32"),
+    ],
+)
 def test_other_float_types_are_refused(value, hint):
     with pytest.raises(ValueError, match="floatx must be 'float32' or 'float64'") as error:
         config.set_floatx(value)

@@ -18,7 +18,7 @@ from fastnn_kernels.sources import Target
 
 CPU = Target(
     folder="cpu",
-    host_files=("adapters", "cost", "digests", "elf", "host", "objects", "team", "execute"),
+    host_files=("adapters", "compiling", "cost", "digests", "elf", "host", "objects", "team", "execute"),
     names="cpu/intrinsics.py",
     options=("cpu/options.py", "OPTIONS"),
     interpreter=("cpu/interpreter.py", "run"),

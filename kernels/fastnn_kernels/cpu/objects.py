@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from fastnn_kernels import store, system
+from fastnn_kernels.cpu.compiling import compile_units
 from fastnn_kernels.cpu.digests import unit_digests
 from fastnn_kernels.cpu.elf import symbols
 from fastnn_kernels.units import symbol
@@ -70,13 +70,22 @@ def _load(units: list[str], progress: Progress | None) -> None:
     found = {unit: store.read(directory, unit, digests[unit], SUFFIX) for unit in units}
     objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
     missing = [unit for unit in units if unit not in objects]
-    for done, unit in enumerate(missing):
+
+    def begin(done: int, unit: str) -> None:
         if progress:
             progress(done, len(missing), unit)
-        objects[unit] = _compile(unit)
-        store.write(directory, unit, digests[unit], SUFFIX, objects[unit])
-    if progress and missing:
-        progress(len(missing), len(missing), "")
+
+    def keep(unit: str, data: bytes, seconds: float) -> None:
+        if not sound(data, unit):
+            raise RuntimeError(
+                f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}"
+            )
+        objects[unit], _report.compiled[unit] = data, seconds
+        store.write(directory, unit, digests[unit], SUFFIX, data)
+
+    compile_units(missing, _compile, begin, keep)
+    if missing:
+        begin(len(missing), "")
     _link(engine, objects)
     _report.directory = directory
     _report.cached += [unit for unit in units if unit not in missing]
@@ -85,13 +94,8 @@ def _load(units: list[str], progress: Progress | None) -> None:
 def _compile(unit: str) -> bytes:
     from fastnn_kernels.cpu.compiler import compile_object
 
-    start = time.perf_counter()
     with system.interrupts_deferred():
-        data = compile_object(unit)
-    _report.compiled[unit] = time.perf_counter() - start
-    if not sound(data, unit):
-        raise RuntimeError(f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}")
-    return data
+        return compile_object(unit)
 
 
 def sound(data: bytes, unit: str) -> bool:

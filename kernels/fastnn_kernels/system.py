@@ -93,11 +93,24 @@ def current_core() -> int:
     return -1 if getcpu is None else getcpu()
 
 
-def keep_thread_off(thread: int, cores: set[int]) -> None:
-    """Let the thread with this native id run on the caller's other cores alone; nothing where there are none, or no such call."""
-    if hasattr(os, "sched_setaffinity") and (others := os.sched_getaffinity(0) - cores):
+def keep_thread_off(thread: int, cores: set[int]) -> set[int]:
+    """Let the thread with this native id run on its other cores alone, if it has any; the cores for `let_thread_run_on` afterwards.
+
+    Empty where nothing was changed: there are no others, the thread is gone, or the system has no such call.
+    """
+    if hasattr(os, "sched_setaffinity"):
         with suppress(OSError):
-            os.sched_setaffinity(thread, others)
+            allowed = os.sched_getaffinity(thread)
+            if allowed - cores:
+                os.sched_setaffinity(thread, allowed - cores)
+                return allowed
+    return set()
+
+
+def let_thread_run_on(cores: set[int]) -> None:
+    """Let this thread run on ``cores``, which `keep_thread_off` returned."""
+    with suppress(OSError):
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager

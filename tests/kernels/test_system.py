@@ -245,7 +245,7 @@ def test_keeping_a_thread_off_all_cores_changes_nothing() -> None:
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("needs Linux")
     before = os.sched_getaffinity(0)
-    system.keep_thread_off(0, before)
+    assert system.keep_thread_off(0, before) == set()
     assert os.sched_getaffinity(0) == before
 
 
@@ -253,4 +253,4 @@ def test_where_the_system_does_not_tell_the_core(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(system, "_getcpu", lambda: None)
     assert system.current_core() == -1
     monkeypatch.delattr(os, "sched_setaffinity", raising=False)
-    system.keep_thread_off(0, {-1})
+    assert system.keep_thread_off(0, {-1}) == set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache, partial
 from operator import call
 from typing import Any
@@ -37,6 +38,25 @@ def _system() -> tuple[int, int]:
     return system.sched_yield_address(), system.usable_cores()
 
 
+@dataclass(eq=False)
+class Parked:
+    """A thread that waits for its lock between runs."""
+
+    lock: Any
+    thread: threading.Thread | None = None
+    core: int = -1
+    """Where it ran last."""
+    cores: set[int] = field(default_factory=set)
+    """Where it may run after its next run; empty: as now."""
+
+    def settle(self) -> None:
+        """What the thread itself does after a run."""
+        self.core = system.current_core()
+        if self.cores:
+            system.let_thread_run_on(self.cores)
+            self.cores = set()  # only now: meanwhile `Team.spread` leaves the thread alone
+
+
 class Team:
     """Parked daemon threads, one raw lock each: releasing a thread's lock wakes it for one run."""
 
@@ -45,67 +65,63 @@ class Team:
         start = -words.ctypes.data // 8 % 8
         self.barrier = words[start : start + BARRIER_WORDS]
         self.barrier[BARRIER_STOP] = NEVER
-        self.locks: list[Any] = []
-        self.threads: list[threading.Thread] = []
-        self.cores: list[int] = []
-        """Where each thread ran last."""
+        self.parked: list[Parked] = []
         self.task: tuple[Callable[..., int], tuple[int, ...], int] | None = None
 
     def grow(self, workers: int) -> int:
         """Have threads for ``workers`` workers, the caller included; returns how many there can be."""
-        while len(self.threads) < workers - 1:
-            lock = threading.Lock()
-            lock.acquire()
-            worker = len(self.threads) + 1
-            thread = threading.Thread(target=self._serve, args=(lock, worker), name=f"fastnn-{worker}", daemon=True)
+        while len(self.parked) < workers - 1:
+            parked, worker = Parked(threading.Lock(), core=system.current_core()), len(self.parked) + 1
+            parked.lock.acquire()
+            parked.thread = threading.Thread(target=self._serve, args=(parked, worker), name=f"fastnn-{worker}", daemon=True)
             try:
-                thread.start()
+                parked.thread.start()
             except RuntimeError:  # the system has no more threads to give
                 return worker
-            self.locks.append(lock)
-            self.threads.append(thread)
-            self.cores.append(system.current_core())
+            self.parked.append(parked)  # at once: Ctrl-C may come before or after
         return workers
 
-    def _serve(self, lock: Any, worker: int) -> None:
+    def _serve(self, parked: Parked, worker: int) -> None:
         while True:
-            lock.acquire()
+            parked.lock.acquire()
             if self.task is None:
                 return
             function, arguments, workers = self.task
             function(*arguments, worker, workers)
-            self.cores[worker - 1] = system.current_core()
+            parked.settle()
 
     def spread(self, workers: int) -> None:
-        """Keep the threads off the caller's core and off each other's.
+        """Let no thread begin its next run on the caller's core, or on that of a thread before it.
 
         Linux wakes a thread on the core where it slept, and after a rest may leave it there with the caller for 8 ms, half a
         run, while another core is idle.
         """
-        taken = {system.current_core()}
-        for thread, core in zip(self.threads[: workers - 1], self.cores, strict=False):
-            if core in taken:
-                system.keep_thread_off(thread.native_id or 0, taken)
-            taken.add(core)
+        here = system.current_core()
+        if here < 0:
+            return
+        taken = {here}
+        for parked in self.parked[: workers - 1]:
+            if parked.core in taken and not parked.cores and parked.thread is not None and parked.thread.native_id is not None:
+                parked.cores = system.keep_thread_off(parked.thread.native_id, taken)
+            taken.add(parked.core)
 
     def run(self, function: Callable[..., int], arguments: tuple[int, ...], workers: int) -> int:
         """Call ``function(*arguments, worker, workers)`` on every worker at once; returns worker 0's result."""
         self.task = (function, arguments, workers)
         self.spread(workers)
-        wake = [lock.release for lock in self.locks[: workers - 1]]
+        wake = [parked.lock.release for parked in self.parked[: workers - 1]]
         # One call into C: no bytecode, so no Ctrl-C, comes between waking the others and meeting them at the barrier.
         return list(map(call, [*wake, partial(function, *arguments, 0, workers)]))[-1]
 
     def stop(self) -> None:
         """End the threads."""
         self.task = None
-        for lock in self.locks:
-            lock.release()
-        for thread in self.threads:
-            thread.join()
-        self.locks.clear()
-        self.threads.clear()
-        self.cores.clear()
+        for parked in self.parked:
+            parked.lock.release()
+        for parked in self.parked:
+            if parked.thread is not None:
+                parked.thread.join()
+        self.parked.clear()
 
 
 _team = Team()

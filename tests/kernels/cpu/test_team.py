@@ -32,8 +32,8 @@ def test_the_team_grows_as_asked_and_its_threads_stay(turning):
     table, there, _ = turning()
     for workers in (2, 5, 3):
         run(table, 10, workers)
-    assert len(team._team.threads) >= 4
-    assert all(thread.daemon and thread.is_alive() for thread in team._team.threads)
+    assert len(team._team.parked) >= 4
+    assert all(parked.thread.daemon and parked.thread.is_alive() for parked in team._team.parked)
     np.testing.assert_array_equal(there, np.arange(1000) + 60)
 
 
@@ -54,34 +54,66 @@ def test_eight_threads_run_at_once(turning):
 
 
 @pytest.mark.skipif(system.usable_cores() < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores, and Linux")
-def test_a_thread_that_slept_on_the_callers_core_runs_on_another(turning):
+def test_a_thread_that_slept_on_the_callers_core_runs_on_another_and_may_go_back(turning):
     table, _, _ = turning()
     run(table, 1)
-    (thread, *_), (core, *_) = team._team.threads, team._team.cores
-    allowed, here = os.sched_getaffinity(thread.native_id), os.sched_getaffinity(0)
-    assert core in here
-    try:
-        os.sched_setaffinity(0, {core})
-        assert system.current_core() == core
-        os.sched_setaffinity(0, here)
-        team._team.cores[0] = core = system.current_core()
-        team._team.spread(2)
-        assert os.sched_getaffinity(thread.native_id) == here - {core}
-    finally:
-        os.sched_setaffinity(0, here)
-        os.sched_setaffinity(thread.native_id, allowed)
+    (parked, *_), allowed = team._team.parked, os.sched_getaffinity(0)
+    wait_until(lambda: not parked.cores)
+    before = os.sched_getaffinity(parked.thread.native_id)
+    parked.core = here = system.current_core()
+    team._team.spread(2)
+    assert os.sched_getaffinity(parked.thread.native_id) in [before - {core} for core in allowed]  # the caller may have moved
+    assert parked.cores == before
+    parked.core = here
+    team._team.spread(2)  # what it may do afterwards is remembered
+    assert parked.cores == before
+    run(table, 1)
+    wait_until(lambda: not parked.cores)
+    assert os.sched_getaffinity(parked.thread.native_id) == before
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert condition()
 
 
 def test_threads_are_kept_off_the_cores_of_those_before_them(turning, monkeypatch):
     table, _, _ = turning()
     run(table, 1, workers=5)
+    for parked in team._team.parked:
+        wait_until(lambda parked=parked: not parked.cores)
     calls = []
     monkeypatch.setattr(system, "current_core", lambda: 7)
-    monkeypatch.setattr(system, "keep_thread_off", lambda thread, cores: calls.append((thread, set(cores))))
-    threads = [thread.native_id for thread in team._team.threads]
-    team._team.cores[:4] = [3, 3, 7, 5]
+    monkeypatch.setattr(system, "keep_thread_off", lambda thread, cores: calls.append((thread, set(cores))) or set())
+    threads = [parked.thread.native_id for parked in team._team.parked]
+    for parked, core in zip(team._team.parked, [3, 3, 7, 5], strict=False):
+        parked.core = core
     team._team.spread(5)
     assert calls == [(threads[1], {3, 7}), (threads[2], {3, 7})]
+    monkeypatch.setattr(system, "current_core", lambda: -1)
+    team._team.spread(5)
+    assert len(calls) == 2
+
+
+def test_an_interrupt_while_the_team_grows_leaves_it_usable(turning, monkeypatch):
+    table, there, _ = turning()
+    run(table, 1, workers=2)
+    grown, start = len(team._team.parked), threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(table, 1, workers=grown + 2)
+    assert len(team._team.parked) == grown
+    for _ in range(3):
+        run(table, 1, workers=grown + 2)
+    np.testing.assert_array_equal(there, np.arange(1000) + 8)
 
 
 def test_a_busy_team_is_not_waited_for(turning):
@@ -111,7 +143,7 @@ def test_parent_and_child_run_after_a_fork(turning):
     if child == 0:
         run(table, 10, workers=3)
         os._exit(0 if np.array_equal(there, np.arange(1000) + 22) else 1)
-    assert not team._team.threads
+    assert not team._team.parked
     run(table, 1, workers=3)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
@@ -198,6 +230,6 @@ def test_a_stopped_team_starts_again(turning):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         team._before_fork()
-    assert team._team.threads == []
+    assert team._team.parked == []
     run(table, 1, workers=3)
     np.testing.assert_array_equal(there, np.arange(1000) + 4)

@@ -35,6 +35,20 @@ DEVICES = ("cpu", "cuda", "reference")
 
 _settings: dict[str, Any] = {"floatx": "float32", "policy": None, "threads": None, "device": None, "sample_memory": None}
 
+MOST_THREADS = 1024
+"""As many as a kernel's work is split among."""
+
+
+def _whole_number(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """``value``, the argument ``name``, as an int; TypeError or ValueError."""
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer {limits} or None, got {value!r}")
+    number = operator.index(value)
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"{name} must be an integer {limits} or None, got {value!r}")
+    return number
+
 
 def floatx() -> str:
     """The dtype a layer computes in when it is not told otherwise: ``"float32"`` or ``"float64"``.
@@ -61,7 +75,7 @@ def set_floatx(value: str) -> None:
     if value not in FLOAT_TYPES:
         close = near_matches(str(value), FLOAT_TYPES, count=1)
         meant = f" Did you mean {close[0]!r}?" if close else ""
-        if value in ("bfloat16", "float16"):
+        if str(value).lower() in ("bfloat16", "float16", "mixed_bfloat16", "mixed_float16"):
             meant = " Write set_dtype_policy('mixed_bfloat16') for products of 16 bits."
         raise ValueError(f"floatx must be 'float32' or 'float64', got {value!r}.{meant}")
     _settings["floatx"] = str(value)
@@ -132,21 +146,17 @@ def set_num_threads(count: int | None) -> None:
     Parameters
     ----------
     count
-        At least 1; None goes back to the cores that this process may use.
+        From 1 to 1024; None goes back to the cores that this process may use.
 
     Raises
     ------
     ValueError
-        If ``count`` is less than 1.
+        If ``count`` is not from 1 to 1024.
     TypeError
         If ``count`` is not an integer.
     """
     if count is not None:
-        if isinstance(count, bool):
-            raise TypeError(f"count must be an integer of at least 1 or None, got {count!r}")
-        count = operator.index(count)
-        if count < 1:
-            raise ValueError(f"count must be an integer of at least 1 or None, got {count!r}")
+        count = _whole_number(count, "count", 1, MOST_THREADS)
     _settings["threads"] = count
 
 
@@ -181,8 +191,6 @@ def set_device(name: str | None) -> None:
     ValueError
         If it is no known device. One that this machine lacks is refused by ``compile``.
     """
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"device name must be a string such as 'cpu', or None, got {name!r}")
     if name is not None and name not in DEVICES:
         raise unknown_device(name)
     _settings["device"] = name
@@ -223,16 +231,14 @@ def set_sample_memory(count: int | None) -> None:
         If ``count`` is not an integer.
     """
     if count is not None:
-        if isinstance(count, bool):
-            raise TypeError(f"count must be an integer of at least 0 or None, got {count!r}")
-        count = operator.index(count)
-        if count < 0:
-            raise ValueError(f"count must be an integer of at least 0 or None, got {count!r}")
+        count = _whole_number(count, "count", 0)
     _settings["sample_memory"] = count
 
 
-def unknown_device(name: str, where: str = "") -> ValueError:
+def unknown_device(name: Any, where: str = "") -> Exception:
     """The error for a ``name`` that is not in `DEVICES`, found ``where``."""
+    if not isinstance(name, str):
+        return TypeError(f"device must be a string such as 'cpu', or None, got {name!r}")
     close = ["cuda"] if "gpu" in name.lower() else near_matches(name, DEVICES, count=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
     return ValueError(f"{where}unknown device {name!r}.{meant} Known devices: {', '.join(map(repr, DEVICES))}.")

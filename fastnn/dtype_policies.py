@@ -19,7 +19,7 @@ _DTYPES = {**{name: (name, name) for name in FLOAT_TYPES}, "mixed_bfloat16": ("b
 _INSTEAD = {
     "bfloat16": "write 'mixed_bfloat16', which multiplies bfloat16 numbers and keeps the weights in float32",
     "float16": "write 'mixed_bfloat16', which multiplies numbers of 16 bits and keeps the weights in float32",
-    "mixed_float16": "write 'mixed_bfloat16', which is as fast and needs no scaling of the loss",
+    "mixed_float16": "write 'mixed_bfloat16', which is as fast on a GPU and needs no scaling of the loss",
 }
 
 
@@ -113,7 +113,13 @@ def get(identifier: Any) -> DTypePolicy:
         return identifier
     if isinstance(identifier, dict):
         return deserialize(identifier)
-    return DTypePolicy(identifier if isinstance(identifier, str) else np.dtype(identifier).name)
+    try:
+        name = identifier if isinstance(identifier, str) else np.dtype(identifier).name
+    except TypeError:
+        raise TypeError(
+            f"a dtype policy must be a name such as 'mixed_bfloat16', a dtype or a DTypePolicy, got {identifier!r}"
+        ) from None
+    return DTypePolicy(name)
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
@@ -127,6 +133,10 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     >>> deserialize(serialize(DTypePolicy("float32")))
     <DTypePolicy "float32">
     """
-    if not isinstance(config.get("config"), dict) or config.get("class_name") not in ("DTypePolicy", "Policy"):
+    if (
+        not isinstance(config, dict)
+        or not isinstance(config.get("config"), dict)
+        or config.get("class_name") not in ("DTypePolicy", "Policy")
+    ):
         raise ValueError(f"config must be what serialize() returns, of class 'DTypePolicy', got {config!r}")
     return DTypePolicy.from_config(config["config"])

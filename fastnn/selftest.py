@@ -74,13 +74,13 @@ def place_failures(device: str) -> int:
     """On a GPU, samples that lie there and samples that are streamed must give the bits of those that are sent; how many do not."""
     if not select.get(device).takes_device_arrays:
         return 0
-    wanted, failures = train_digits(WIDTHS[0], device), 0
+    wanted, failures, before = train_digits(WIDTHS[0], device), 0, config.sample_memory()
     for what, place, memory in (("on the GPU", to_device, None), ("streamed", np.asarray, 0)):
         config.set_sample_memory(memory)
         try:
             right = train_digits(WIDTHS[0], device, place) == wanted
         finally:
-            config.set_sample_memory(None)
+            config.set_sample_memory(before)
         print(f"digits, samples {what}: {'the same bits' if right else 'FAILED'}", flush=True)
         failures += not right
     return failures

@@ -6,21 +6,27 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 
-from fastnn.config import unknown_device
+from fastnn.config import DEVICES, unknown_device
 from fastnn.engine.base import Engine
 
 
-@cache
 def get(device: str) -> Engine:
     """The engine called ``device``, one per process.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         For a name that is not in `fastnn.config.DEVICES`.
     RuntimeError
         For a device that this machine lacks, saying what is missing.
     """
+    if device not in DEVICES:
+        raise unknown_device(device)
+    return _engine(device)
+
+
+@cache
+def _engine(device: str) -> Engine:
     if device == "cpu":
         from fastnn.engine.cpu import CpuEngine
 
@@ -31,11 +37,9 @@ def get(device: str) -> Engine:
         from fastnn.engine.cuda import CudaEngine
 
         return CudaEngine(gpu)
-    if device == "reference":
-        from fastnn.engine.reference import ReferenceEngine
+    from fastnn.engine.reference import ReferenceEngine
 
-        return ReferenceEngine()
-    raise unknown_device(device)
+    return ReferenceEngine()
 
 
 def executor(device: str) -> Callable[..., None]:

@@ -18,6 +18,9 @@ from fastnn.memory import Memory
 HEADROOM = 8
 """Of the free memory one part in so many is not for samples: other sessions, kernels and libraries need some."""
 
+SMALL_BYTES = 1 << 24
+"""Samples that fit on any GPU."""
+
 WINDOW_BYTES = 1 << 26
 """The most that one window takes on the device, and as page-locked memory of the host; a copy of so much hides its start."""
 
@@ -152,6 +155,8 @@ def windows_for(gpu: ModuleType, memory: Memory, device: DeviceMemory) -> Window
     places = device.samples | device.outputs
     needed = sum(array.nbytes for place in places if isinstance(array := memory.inputs[place], np.ndarray))
     budget = config.sample_memory()
+    if budget is None and needed <= SMALL_BYTES:  # what is free need not be asked
+        return None
     if budget is None:
         free, _ = gpu.memory_info()
         budget = free - free // HEADROOM

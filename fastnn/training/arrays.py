@@ -62,6 +62,8 @@ def _convert(value: Any, name: str) -> NDArray[Any]:
             f"{name} is of type {type(value).__name__}; it needs an array, a data frame or a list. "
             "Collect what an iterator or a data set yields into one array first"
         )
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} is a masked array that hides values; {name}.filled(number) puts a number in their places")
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -85,7 +87,7 @@ def _from_frame(value: Any, name: str) -> NDArray[Any]:
 
 def _dtype_error(array: Any, name: str) -> str:
     if isinstance(array, DeviceArray):
-        return f"{name} has dtype {array.dtype} on the GPU, not float32 or float64. {_ADVICE.get(array.dtype.kind, '')}"
+        return f"{name} has dtype {array.dtype} on the GPU, not float32 or float64"
     kind = {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
     shown = f"{name} has dtype {array.dtype}, not numbers"
     if array.size:
@@ -158,8 +160,11 @@ def first_not_finite(array: NDArray[Any]) -> tuple[int, ...] | None:
     return None
 
 
-def check_finite(array: Any, name: str, columns: list[str] | None = None) -> None:
-    """Raise ValueError naming the first row and column that hold NaN or inf; on the GPU instructions look for them."""
+def check_finite(array: Any, name: str, columns: list[str] | None = None, given: Any = None) -> None:
+    """Raise ValueError naming the first row and column that hold NaN or inf; on the GPU instructions look for them.
+
+    ``given``: what ``array`` was cast from, in its shape.
+    """
     if isinstance(array, DeviceArray):
         if contents.all_finite(array):
             return
@@ -168,11 +173,16 @@ def check_finite(array: Any, name: str, columns: list[str] | None = None) -> Non
         return
     place = first_not_finite(array)
     assert place is not None
-    where = f"row {place[0]}"
+    where, value = f"row {place[0]}", array[place]
     if len(place) > 1:
         title = f" ({columns[place[1]]!r})" if columns and len(place) == 2 and place[1] < len(columns) else ""
         where += f", column {', '.join(map(str, place[1:]))}{title}"
+    if np.isinf(value) and isinstance(given, np.ndarray) and given.shape == array.shape and np.isfinite(given[place]):
+        raise ValueError(
+            f"{name} holds {given[place]} in {where} (counted from 0), too large for {array.dtype}. Scale it, or give the layers "
+            "dtype='float64'"
+        )
     raise ValueError(
-        f"{name} holds {array[place]} in {where} (counted from 0, as {array.dtype}). Drop or fill such rows, for example with "
-        f"DataFrame.dropna() or np.nan_to_num({name}); fit(..., check_finite=False) lets them pass"
+        f"{name} holds {value} in {where} (counted from 0, as {array.dtype}). Drop or fill such rows, for example with "
+        f"DataFrame.dropna() or np.nan_to_num; fit with check_finite=False lets them pass"
     )

@@ -176,6 +176,10 @@ def _check_whole(array: NDArray[Any], target: Target) -> None:
         )
 
 
+MOST_CLASSES = 1 << 20
+"""A number of classes above it is a mistake."""
+
+
 def _check_range(low: int, high: int, target: Target) -> None:
     count, name = target.classes, target.name
     if low >= 0 and high < count:
@@ -183,14 +187,13 @@ def _check_range(low: int, high: int, target: Target) -> None:
     text = f"{name} holds class numbers from {low} to {high}; the model has {count} outputs, so they must be from 0 to {count - 1}"
     if count == 1:
         advice = "For two classes and one output write loss='binary_crossentropy' with a sigmoid"
-    elif low > 0 and high == count:
+    elif low == 1 and high == count:
         advice = f"Classes are counted from 0: write {name} - 1"
     elif low < 0:
         advice = NAME_LABELS.format(name=name)
     else:
-        advice = f"Make the last layer Dense({high + 1}), or number the classes without gaps: {name} = " + (
-            f"np.unique({name}, return_inverse=True)[1]"
-        )
+        layer = f"Make the last layer Dense({high + 1}), or number" if high < MOST_CLASSES else "Number"
+        advice = f"{layer} the classes of all data, for training and for use, in one go from 0 without gaps"
     raise ValueError(f"{text}. {advice}")
 
 

@@ -148,8 +148,8 @@ def prepare(
     for number, (array, target) in enumerate(zip(arrays_y, resolved.targets(names_y), strict=True)):
         slots |= target_slots(array, target, number, runtime.dtype, finite)
     if finite:
-        for number, (value, name) in enumerate(zip(raw_x, names_x, strict=True)):
-            check_finite(slots[f"x{number}"], name, column_names(value))
+        for number, (value, array, name) in enumerate(zip(raw_x, arrays_x, names_x, strict=True)):
+            check_finite(slots[f"x{number}"], name, column_names(value), array)
     slots |= _weight_slots(runtime, model.output_names, sample_weight, class_weight, arrays_y, count)
     model._resolved = resolved
     return runtime, resolved, Samples(count, slots)

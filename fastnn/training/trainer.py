@@ -75,7 +75,7 @@ class Trainer(OneBatch):
         compiled = Compiled(loss, loss_weights, metrics, weighted_metrics)
         compiled.check()
         chosen = optimizers.get(optimizer)
-        device = device or config.device()
+        device = config.device() if device is None else device
         select.get(device)
         self._compiled, self._device, self._resolved = compiled, device, None
         self.optimizer, self.loss = chosen, loss

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fastnn import backend, config
+from fastnn import Input, Sequential, backend, config
+from fastnn.layers import Dense
 
 
 @pytest.fixture(autouse=True)
@@ -74,5 +75,25 @@ def test_an_unknown_device_is_refused_where_it_is_named(monkeypatch, name, hint)
 
 
 def test_a_device_that_is_not_a_string_is_refused():
-    with pytest.raises(TypeError, match="device name must be a string such as 'cpu', or None, got 0"):
+    with pytest.raises(TypeError, match="device must be a string such as 'cpu', or None, got 0"):
         config.set_device(0)
+
+
+@pytest.mark.parametrize("device", [0, "", True, ["cpu"]])
+def test_compile_refuses_what_is_no_device(device):
+    with pytest.raises((TypeError, ValueError), match="device"):
+        Sequential([Input((2,)), Dense(1)]).compile("sgd", "mse", device=device)
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, ValueError), (1025, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_a_number_of_threads_that_is_none_is_refused(count, error):
+    with pytest.raises(error, match=r"count must be an integer from 1 to 1024 or None, got"):
+        config.set_num_threads(count)
+
+
+def test_a_policy_that_is_none_is_refused_by_what_it_could_be():
+    for value in (3, ["a"]):
+        with pytest.raises(TypeError, match="a dtype policy must be a name such as 'mixed_bfloat16'"):
+            config.set_dtype_policy(value)
+    with pytest.raises(ValueError, match=r"set_dtype_policy\('mixed_bfloat16'\)"):
+        config.set_floatx("mixed_bfloat16")

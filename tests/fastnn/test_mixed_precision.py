@@ -52,7 +52,7 @@ def test_the_global_policy_is_that_of_floatx_until_one_is_set():
     [
         ("bfloat16", "write 'mixed_bfloat16', which multiplies bfloat16 numbers and keeps the weights in float32"),
         ("float16", "write 'mixed_bfloat16', which multiplies numbers of 16 bits"),
-        ("mixed_float16", "write 'mixed_bfloat16', which is as fast and needs no scaling of the loss"),
+        ("mixed_float16", "write 'mixed_bfloat16', which is as fast on a GPU and needs no scaling of the loss"),
         ("mixed_bflot16", "did you mean 'mixed_bfloat16'?"),
     ],
 )

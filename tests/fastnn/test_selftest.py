@@ -49,6 +49,6 @@ def test_wrong_numbers_and_failures_are_told(few_cases, capsys, monkeypatch):
 @pytest.mark.parametrize("device", ["gpu", "cuda"])
 def test_a_device_that_is_missing(capsys, monkeypatch, device):
     monkeypatch.setattr("fastnn_kernels.cuda.device.why_not", lambda: "no NVIDIA driver was found")
-    select.get.cache_clear()
+    select._engine.cache_clear()
     assert selftest.run(device) == 2
     assert {"gpu": "unknown device 'gpu'", "cuda": "no NVIDIA driver was found"}[device] in capsys.readouterr().err

@@ -66,7 +66,7 @@ class DeviceArray:
     Raises
     ------
     TypeError
-        If it is used as an array of the host, in arithmetic for example.
+        If it is used as an array of the host, in arithmetic for example, or copied or pickled: `copy_to_host` makes a copy.
 
     Examples
     --------
@@ -122,7 +122,7 @@ class DeviceArray:
 
     def reshape(self, *shape: Any) -> DeviceArray:
         """The elements in another shape, over the same memory; ValueError where it has none of that shape, or is not contiguous."""
-        sizes = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        sizes = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape
         if -1 in sizes:
             rest = -prod(sizes)
             sizes = tuple(self.size // rest if size == -1 and rest else size for size in sizes)
@@ -180,6 +180,9 @@ class DeviceArray:
         array = self.copy_to_host()
         return array if dtype is None else array.astype(dtype, copy=False)
 
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("an array on the GPU is neither copied nor pickled; copy_to_host() makes an array that is")
+
     def __bool__(self) -> NoReturn:
         raise TypeError("an array on the GPU is neither true nor false; copy_to_host() looks at it")
 
@@ -220,7 +223,9 @@ class DeviceArray:
             raise ValueError("stream=0 is ambiguous: 1 is the legacy default stream, 2 the thread's own")
         if self.stream is not None and reader not in (-1, self.stream):
             device.order(self.stream, reader)
-        return device.export(self, max_version)
+        capsule = device.export(self, max_version)
+        self.stream = None  # what the other library does with the memory from now on is in an order that nobody knows here
+        return capsule
 
 
 def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -243,7 +248,7 @@ def to_device(array: Any) -> DeviceArray:
     Parameters
     ----------
     array : array_like
-        Numbers of any dtype.
+        Numbers or truth values of any dtype.
 
     Returns
     -------
@@ -252,6 +257,8 @@ def to_device(array: Any) -> DeviceArray:
 
     Raises
     ------
+    TypeError
+        If it holds anything else: objects, strings, dates.
     RuntimeError
         When no GPU can be used, saying what is missing.
     MemoryError
@@ -263,8 +270,11 @@ def to_device(array: Any) -> DeviceArray:
     <DeviceArray shape=(2, 3), dtype=float32>
     """
     host = np.asarray(array, order="C")
-    result = empty(host.shape, host.dtype)
-    own_stream().upload(result.address, host)
+    if host.dtype.kind not in "biufc" and host.dtype.name != "bfloat16":
+        raise TypeError(f"array must hold numbers, got {host.dtype}; array.astype(float) makes such a copy")
+    result, stream = empty(host.shape, host.dtype), own_stream()
+    stream.upload(result.address, host)
+    stream.synchronize()  # page-locked memory is read until then
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,25 @@ ON_HOST = "A copy on the host is {name}.cpu().numpy() of PyTorch's, {name}.get()
 """What to do with an array that lies on a GPU where none is used."""
 
 
+VERSION = 3
+"""Of the CUDA array interface."""
+
+
+def _interface(value: Any) -> dict[str, Any]:
+    """Its CUDA array interface; libraries raise errors of their own for arrays that have none."""
+    try:
+        return dict(getattr(value, "__cuda_array_interface__", None) or {})
+    except Exception:  # it may have the other protocol
+        return {}
+
+
 def on_device(value: Any) -> bool:
     """Whether ``value`` is an array, of any library, that lies on a GPU."""
     if isinstance(value, np.ndarray | list | tuple | float | int | type):
         return False
     if (where := getattr(value, "__dlpack_device__", None)) is not None:
         return where()[0] in (CUDA, CUDA_MANAGED)
-    return getattr(value, "__cuda_array_interface__", None) is not None
+    return bool(_interface(value))
 
 
 def read(value: Any, name: str) -> DeviceArray:
@@ -44,15 +57,27 @@ def read(value: Any, name: str) -> DeviceArray:
         raise TypeError(f"{name} requires a gradient, which is lost here; {name}.detach() is the same tensor without")
     if reason := device.why_not():
         raise RuntimeError(f"{name} lies on a GPU, and none can be used: {reason}. {ON_HOST.format(name=name)}")
+    interface = _interface(value)
+    if interface.get("mask") is not None:
+        raise ValueError(f"{name} has a mask; fill what it hides first")
+    if not hasattr(value, "__dlpack__") and interface.get("version") != VERSION:
+        raise ValueError(f"{name} has version {interface.get('version')!r} of the CUDA array interface; {VERSION} is read")
     try:
         found = device.view(value, own_stream().handle)
     except Exception as error:  # whatever its library says
-        raise ValueError(f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}") from error
+        raise ValueError(
+            f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}. Of bfloat16 numbers give the bits: "
+            f"{name}.view(torch.uint16) of PyTorch's, jax.lax.bitcast_convert_type({name}, 'uint16') of JAX's"
+        ) from error
     if found.device != 0:
         raise ValueError(f"{name} lies on GPU {found.device}; GPU 0 alone is used: CUDA_VISIBLE_DEVICES says which one that is")
     if min(found.strides or (), default=0) < 0:
         raise ValueError(f"{name} has steps below 0, {found.strides}; make a contiguous copy of it")
-    stream = getattr(value, "__cuda_array_interface__", {}).get("stream")
+    if not all(isinstance(size, int) and size >= 0 for size in found.shape):
+        raise ValueError(f"{name} has the shape {found.shape}, whose sizes must be integers of at least 0")
+    if prod(found.shape) and (found.address == 0 or found.address % found.dtype.itemsize):
+        raise ValueError(f"{name} lies at address {found.address:#x}, which no array of {found.dtype} can have")
+    stream = interface.get("stream")
     return DeviceArray(
         *(found.address, found.shape, found.dtype, (found.owner, value)),
         strides=found.strides,

@@ -50,13 +50,11 @@ def floats(name: str, value: Any, like: Any = None, first: str = "", *, matrix: 
 def bfloat16(name: str, value: Any, like: Any = None, first: str = "") -> Any:
     """``value``, an array of bfloat16 numbers or of their bits, as their bits, in the place of ``like``, the argument ``first``."""
     array = given(name, value, like, first)
-    if array.dtype.name == "bfloat16":
-        return array.view(np.uint16)
-    if array.dtype != np.uint16:
+    if array.dtype.name != "bfloat16" and array.dtype != np.uint16:
         raise TypeError(f"{name} must be bfloat16, or its bits as uint16, got {array.dtype}; to_bfloat16({name}) rounds float32")
     if isinstance(array, DeviceArray) and not (array.contiguous or array.T.contiguous):
         raise ValueError(places.scattered(name))
-    return array
+    return array.view(np.uint16)
 
 
 def direct(array: Any) -> bool:

@@ -184,7 +184,7 @@ def to_bfloat16(x: ArrayLike, *, out: NDArray | None = None, workers: int | None
     >>> [hex(bits) for bits in to_bfloat16(np.float32([1.0, -2.0, 3.14159]))]
     ['0x3f80', '0xc000', '0x4049']
     """
-    values = given("x", x)
+    values = floats("x", x)
     if values.dtype != np.float32:
         raise TypeError(f"x must be float32, got {values.dtype}; np.asarray(x, np.float32) makes such a copy")
     values = contiguous(values)

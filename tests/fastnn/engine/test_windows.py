@@ -8,7 +8,7 @@ import pytest
 from fastnn_kernels.cuda import device_simulated as simulated
 
 from fastnn import Input, Model, Sequential, config
-from fastnn.engine import cuda, select
+from fastnn.engine import cuda, select, windows
 from fastnn.engine.cuda import CudaEngine
 from fastnn.layers import Dense, Flatten
 from fastnn.utils import set_random_seed
@@ -117,8 +117,15 @@ def test_windows_go_with_their_call(log, monkeypatch):
 @pytest.mark.parametrize(("free", "streamed"), [(10_000, False), (1_500, True)])
 def test_what_the_driver_says_is_free_decides(log, monkeypatch, free, streamed):
     monkeypatch.setattr(gpu, "memory_info", lambda: (free, 1 << 20))
+    monkeypatch.setattr(windows, "SMALL_BYTES", 0)
     classifier().predict(X, batch_size=4, verbose=0)
     assert (f"upload {X.nbytes}" not in log) == streamed
+
+
+def test_for_few_samples_the_driver_is_not_asked(log, monkeypatch):
+    monkeypatch.setattr(gpu, "memory_info", lambda: pytest.fail("asked"))
+    classifier().predict(X, batch_size=4, verbose=0)
+    assert f"upload {X.nbytes}" in log
 
 
 def test_the_next_window_is_filled_while_the_device_computes(log, monkeypatch):

@@ -137,7 +137,7 @@ def test_what_cuda_core_cannot_read_is_told_by_the_arguments_name(driver, calls,
         def __cuda_array_interface__(self):
             return self.interface(version=2)
 
-    with pytest.raises(ValueError, match=r"x, a OfAnOldLibrary, cannot be read on the GPU: .*v3"):
+    with pytest.raises(ValueError, match=r"x has version 2 of the CUDA array interface; 3 is read"):
         foreign.read(OfAnOldLibrary(np.zeros(3)), "x")
 
 

@@ -5,7 +5,9 @@ The simulator's own kernels run where it is asked for; `tests/kernels/cuda/test_
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
 from typing import Any
@@ -157,6 +159,56 @@ def test_a_tensor_that_requires_a_gradient_is_refused():
         fastnn_kernels.relu(tensor)
 
 
+class Told(OfNumba):
+    """What its interface says can be changed."""
+
+    more: dict[str, Any] = {}  # noqa: RUF012
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {**super().__cuda_array_interface__, **self.more}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"mask": np.ones(3)}, "x has a mask; fill what it hides first"),
+        ({"version": 99}, "x has version 99 of the CUDA array interface; 3 is read"),
+        ({"data": (0, False)}, "x lies at address 0x0, which no array of float32 can have"),
+        ({"data": (4098, False)}, "x lies at address 0x1002, which"),
+        ({"shape": (-5, 8)}, "x"),
+    ],
+)
+def test_an_interface_that_cannot_be_true_is_refused(more, message):
+    told = Told(X)
+    told.more = more
+    with pytest.raises(ValueError, match=message):
+        fastnn_kernels.relu(told)
+
+
+def test_bfloat16_is_given_by_its_bits():
+    bits = fastnn_kernels.to_bfloat16(ROWS)
+    array = fastnn_kernels.to_device(bits)
+    wanted = fastnn_kernels.matmul_bfloat16(bits, bits, transpose_b=True)
+    np.testing.assert_allclose(fastnn_kernels.matmul_bfloat16(array, array, transpose_b=True).copy_to_host(), wanted, rtol=1e-5)
+    with pytest.raises(ValueError, match="x lies on the GPU and is not C-contiguous"):
+        fastnn_kernels.to_bfloat16(fastnn_kernels.to_device(X).T)
+
+
+def test_what_is_no_number_does_not_go_to_the_gpu():
+    for values in (np.array([object()]), np.array(["a"]), np.array(["2020-01-01"], "M8[D]")):
+        with pytest.raises(TypeError, match="array must hold numbers"):
+            fastnn_kernels.to_device(values)
+
+
+def test_an_array_on_the_gpu_is_not_copied_by_python():
+    array = fastnn_kernels.to_device(X)
+    for call in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="neither copied nor pickled; copy_to_host"):
+            call(array)
+    assert array.reshape(np.int64(-1)).shape == (X.size,)
+
+
 def test_without_a_gpu_the_reason_is_told(monkeypatch):
     monkeypatch.setitem(vars(device), "why_not", lambda: "there is no driver")
     with pytest.raises(RuntimeError, match=r"x lies on a GPU, and none can be used: there is no driver\. A copy on the host"):
@@ -195,7 +247,9 @@ def test_where_no_stream_is_known_the_call_ends_with_the_work(orders, library):
 
 
 def test_own_arrays_follow_one_another_on_the_threads_stream(orders):
-    fastnn_kernels.tanh(fastnn_kernels.relu(to_device(X)))
+    array = to_device(X)
+    orders.clear()
+    fastnn_kernels.tanh(fastnn_kernels.relu(array))
     assert orders == []
 
 
@@ -204,6 +258,7 @@ def test_an_array_of_another_thread_is_used_in_order(orders):
     thread = threading.Thread(target=lambda: made.append(to_device(X)))
     thread.start()
     thread.join()
+    orders.clear()
     own = streams.own_stream().handle
     fastnn_kernels.relu(made[0])
     assert made[0].stream != own
@@ -211,18 +266,14 @@ def test_an_array_of_another_thread_is_used_in_order(orders):
 
 
 def test_a_reader_is_ordered_after_the_work(orders):
-    result = fastnn_kernels.relu(to_device(X))
-    own = streams.own_stream().handle
-    assert result.stream == own
-    for stream, waits in ((None, LEGACY), (2, 2), (77, 77)):
+    own, array = streams.own_stream().handle, to_device(X)
+    for stream, waits in ((None, [(own, LEGACY)]), (2, [(own, 2)]), (77, [(own, 77)]), (-1, []), (own, [])):
+        result = fastnn_kernels.relu(array)
+        assert result.__cuda_array_interface__["stream"] == own
         orders.clear()
         result.__dlpack__(stream=stream)
-        assert orders == [(own, waits)]
-    orders.clear()
-    result.__dlpack__(stream=-1)
-    result.__dlpack__(stream=own)
-    assert orders == []
-    assert result.__cuda_array_interface__["stream"] == own
+        assert orders == waits
+        assert result.stream is None  # the reader's work is in an order that nobody knows
     with pytest.raises(ValueError, match="stream=0 is ambiguous"):
         result.__dlpack__(stream=0)
 

@@ -62,6 +62,9 @@ REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
 ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(4)
 """The activations ``matmul`` can apply to its result."""
 
+PRECISION_FLOAT32, PRECISION_TENSORFLOAT32 = range(2)
+"""What the terms of a ``matmul`` of float32 may be computed in: numbers of 24 bits, or of 11 where a device is faster so."""
+
 SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """SplitMix64: what is added to the state for each number, and the factors that mix it."""
 
@@ -146,9 +149,9 @@ _BATCH = {
 
 _LAYERS = {
     # out = activation(a @ b + bias), ACTIVATION_*; a is stored (K, M) if transpose_a, b (N, K) if transpose_b.
-    # negative_slope is relu's; with `accumulate` there is neither bias nor activation.
+    # negative_slope is relu's; with `accumulate` there is neither bias nor activation. precision: PRECISION_*.
     "matmul": "a (A0, A1) f, b (B0, B1) f, bias? (N,) f, scratch (Z,) f -> out~ (M, N) f; "
-    "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i",
+    "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i, precision i",
     # out[n] = sum over m of x[m, n]
     "sum_rows": "x (M, N) f -> out~ (N,) f; accumulate i",
     # f(x) = max_value if x >= max_value, x if threshold < x < max_value, negative_slope * (x - threshold) otherwise

@@ -13,10 +13,6 @@ from fastnn_kernels.cuda.interpreter import PARAMETERS, interpreter_source
 from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
 from fastnn_kernels.units import INTERPRETER, split_unit
 
-SCRATCH_ELEMENTS = 1
-"""Elements of an operand ``scratch`` for each worker: blocks have shared memory, so none is used."""
-
-
 def _array(spec: OperandSpec, dtype: str) -> str:
     shape = [str(size) for size in spec.shape]
     if spec.optional:

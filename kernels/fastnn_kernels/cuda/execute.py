@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer
 from fastnn_kernels.units import unit_name
 
@@ -30,7 +30,7 @@ def execute(
     instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
     arrays = dict(operands)
     if any(spec.name == "scratch" for spec in instruction.operands):
-        arrays.setdefault("scratch", np.empty(SCRATCH_ELEMENTS * workers, dtype))
+        arrays.setdefault("scratch", np.zeros(SCRATCH_ELEMENTS[dtype], dtype))
     sizes = check_operands(instruction, arrays, dtype)
     attributes = attributes or {}
     check_attributes(instruction, attributes)

@@ -335,6 +335,40 @@ def copy16_async(typingctx: Any, target: Any, target_index: Any, source: Any, so
     return types.void(target, types.uint64, source, types.uint64), codegen
 
 
+def _copier(cache: str, elements: int) -> Any:
+    @intrinsic
+    def copy_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any, count: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _pointer(context, builder, target, args[0], args[1])
+            shared = builder.ptrtoint(builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, SHARED)), I32)
+            data = builder.ptrtoint(_pointer(context, builder, source, args[2], args[3]), I64)
+            text = f"cp.async.{cache}.shared.global [$0], [$1], {4 * elements}, $2;"
+            _inline(builder, VOID, text, "r,l,r,~{memory}", [shared, data, builder.shl(builder.trunc(args[4], I32), I32(2))])
+            return context.get_dummy_value()
+
+        return types.void(target, types.uint64, source, types.uint64, types.uint64), codegen
+
+    return copy_async
+
+
+copy_word_async, copy_words_async = _copier("ca", 1), _copier("cg", 4)
+"""One and four elements of 4 bytes, of which only ``count`` are read, from wherever that is, and the others 0; else as `copy16_async`.
+Both addresses are multiples of what is copied."""
+
+
+@intrinsic
+def arrive(typingctx: Any, address: Any, count: Any) -> Any:
+    """How many blocks came here before, of ``count``: what they wrote before is seen by the last one, which sets the word to 0 again.
+    The threads of a block meet before one of them calls, and after.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        last = builder.sub(builder.trunc(args[1], I32), I32(1))
+        return _inline(builder, I32, "atom.acq_rel.gpu.global.inc.u32 $0, [$1], $2;", "=r,l,r,~{memory}", [args[0], last])
+
+    return types.uint32(types.uint64, types.int64), codegen
+
+
 @intrinsic
 def copies_commit(typingctx: Any) -> Any:
     """The copies since the last call are one group."""
@@ -375,7 +409,8 @@ def _on_each(text: str, inputs: int) -> Any:
 
 
 ROUND_TF32 = "{ .reg .b32 t; cvt.rna.tf32.f32 t, $1; mov.b32 $0, t; }"
-REST_TF32 = "{ .reg .b32 t; .reg .f32 d; sub.f32 d, $1, $2; cvt.rna.tf32.f32 t, d; mov.b32 $0, t; }"
+HALF_TF32, BITS_TF32 = 0x1000, -0x2000
+"""Half a unit in the last place of the 10 bits that tensor cores read, and the bits they read of a float32."""
 
 
 @intrinsic
@@ -385,9 +420,26 @@ def round_tf32(typingctx: Any, values: Any) -> Any:
 
 
 @intrinsic
-def rest_tf32(typingctx: Any, values: Any, rounded: Any) -> Any:
-    """What `round_tf32` left out of ``values``, rounded in turn."""
-    return values(values, rounded), _on_each(REST_TF32, 2)
+def high_tf32(typingctx: Any, values: Any) -> Any:
+    """`round_tf32` in two instructions instead of four, for numbers whose `rest_tf32` is used as well: of infinity and NaN that is NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = [builder.bitcast(value, I32) for value in _unpack(builder, args[0], values.count)]
+        rounded = [builder.and_(builder.add(number, I32(HALF_TF32)), I32(BITS_TF32)) for number in numbers]
+        return _pack(builder, [builder.bitcast(number, F32) for number in rounded], F32)
+
+    return values(values), codegen
+
+
+@intrinsic
+def rest_tf32(typingctx: Any, values: Any, high: Any) -> Any:
+    """What `high_tf32` left out of ``values``: at most 12 bits, of which the tensor cores do not read the last."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pairs = zip(*(_unpack(builder, packed, values.count) for packed in args), strict=True)
+        return _pack(builder, [builder.fsub(value, part) for value, part in pairs], F32)
+
+    return values(values, high), codegen
 
 
 @intrinsic

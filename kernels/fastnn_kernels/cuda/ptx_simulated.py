@@ -155,17 +155,47 @@ def architecture() -> int:
     return 80
 
 
+def _copies() -> list[list[Callable[[], None]]]:
+    """This thread's groups of copies under way; the last is not complete."""
+    return local.__dict__.setdefault("copies", [[]])
+
+
 def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int) -> None:
-    store, load, count = _aligned(target, target_index), _aligned(source, source_index), 16 // source.itemsize
-    target.reshape(-1)[store : store + count] = source.reshape(-1)[load : load + count]
+    copy_words_async(target, target_index, source, source_index, 16 // source.itemsize)
+
+
+def copy_words_async(target: NDArray, target_index: int, source: NDArray, source_index: int, count: int) -> None:
+    """The copy is made as late as may be: by `copies_wait`."""
+    store, load, places = _aligned(target, target_index), int(source_index), 16 // source.itemsize
+    if count:
+        _aligned(source, load)
+    _copies()[-1].append(lambda: _copy(target.reshape(-1)[store : store + places], source.reshape(-1)[load : load + count]))
+
+
+def copy_word_async(target: NDArray, target_index: int, source: NDArray, source_index: int, count: int) -> None:
+    store, load = int(target_index), int(source_index)
+    _copies()[-1].append(lambda: _copy(target.reshape(-1)[store : store + 1], source.reshape(-1)[load : load + count]))
+
+
+def _copy(target: NDArray, source: NDArray) -> None:
+    target[: source.size], target[source.size :] = source, 0
 
 
 def copies_commit() -> None:
-    pass
+    _copies().append([])
 
 
 def copies_wait(groups: int) -> None:
-    pass
+    while len(_copies()) > groups + 1:
+        for copy in _copies().pop(0):
+            copy()
+
+
+def arrive(address: int, count: int) -> int:
+    word = ctypes.c_uint32.from_address(int(address))
+    before = word.value
+    word.value = 0 if before >= count - 1 else before + 1
+    return before
 
 
 def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -173,14 +203,22 @@ def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32))
 
 
-def rest_tf32(values: tuple[Any, ...], rounded: tuple[Any, ...]) -> tuple[Any, ...]:
-    return round_tf32(tuple(np.array(values, np.float32) - np.array(rounded, np.float32)))
+high_tf32 = round_tf32
+
+
+def rest_tf32(values: tuple[Any, ...], high: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(np.array(values, np.float32) - np.array(high, np.float32))
+
+
+def _read_tf32(values: tuple[Any, ...], count: int) -> NDArray:
+    """What tensor cores read of float32 numbers, ``count`` a tile."""
+    return (np.array(values, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).reshape(-1, count)
 
 
 def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Every thread gives its numbers and reads the tiles; they are float32 here, of which the tensor cores read 19 bits."""
+    """Every thread gives its numbers and reads the tiles."""
     state, warp, lane = local.block, _warp(), local.thread % WARP
-    state.values[local.thread] = np.array(a).reshape(-1, 4), np.array(b).reshape(-1, 2)
+    state.values[local.thread] = _read_tf32(a, 4), _read_tf32(b, 2)
     state.wait(warp)
     given = [state.values[thread] for thread in warp]
     state.wait(warp)

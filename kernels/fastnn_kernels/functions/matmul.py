@@ -19,7 +19,13 @@ from fastnn_kernels.functions.arrays import (
     floats,
     result_array,
 )
-from fastnn_kernels.instructions import ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
+from fastnn_kernels.instructions import (
+    ACTIVATION_LINEAR,
+    ACTIVATION_RELU,
+    ACTIVATION_SIGMOID,
+    ACTIVATION_TANH,
+    PRECISION_FLOAT32,
+)
 
 ACTIVATIONS = {
     None: ACTIVATION_LINEAR,
@@ -236,7 +242,8 @@ def product(
     split = choose_workers(workers, cost.matmul_ns(out.size * terms, a.itemsize))
     scratch = make_scratch(a.dtype, split)
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
-    call("matmul", a.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), split)
+    attributes = (transpose_a, transpose_b, activation, 0.0, 0, PRECISION_FLOAT32)
+    call("matmul", a.dtype, (a, b, bias, scratch, out), sizes, attributes, split)
 
 
 def _readable(matrix: NDArray, transpose: bool) -> tuple[NDArray, bool]:

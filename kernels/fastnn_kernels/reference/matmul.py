@@ -20,8 +20,12 @@ def matmul(
     activation: int,
     negative_slope: float,
     accumulate: int,
+    precision: int,
 ) -> None:
-    """out = activation(a @ b + bias); a is stored (K, M) if transpose_a, b is stored (N, K) if transpose_b; scratch is not used."""
+    """out = activation(a @ b + bias); a is stored (K, M) if transpose_a, b is stored (N, K) if transpose_b.
+
+    Neither scratch nor precision is used.
+    """
     a, b = float64(a), float64(b)
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
     if bias is not None:

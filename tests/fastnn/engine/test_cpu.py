@@ -33,7 +33,7 @@ def make_program(dtype="float32", features=FEATURES, units=UNITS):
         rows=(
             Row("next_batch", (CONTROL,), (BATCH,), barrier=True),
             Row("take_rows", (data, index, CONTROL, taken), barrier=True),
-            Row("matmul", (x, kernel, None, scratch, hidden), (0, 0, 0, 0.0, 0), barrier=True),
+            Row("matmul", (x, kernel, None, scratch, hidden), (0, 0, 0, 0.0, 0, 0), barrier=True),
             Row("relu", (flat, flat), RELU, barrier=True),
             Row("put_rows", (written, CONTROL, out), barrier=True),
         ),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-ATTRIBUTES = {"activation": 0, "negative_slope": 0.0, "accumulate": 0}
+ATTRIBUTES = {"activation": 0, "negative_slope": 0.0, "accumulate": 0, "precision": 0}
 
 
 def product(a: NDArray, b: NDArray, transpose_a: int = 0, transpose_b: int = 0) -> NDArray:

@@ -1,7 +1,7 @@
-"""The loops around the tiles, and the sum over rows. Definitions: ``reference/matmul.py``.
+"""Products by tiles, and the sum over rows. Definitions: ``reference/matmul.py``.
 
-Blocks take tiles in turns; an element's terms are always added in the same order, so the result is the same bits for any number
-of blocks.
+Blocks take tiles, and parts of tiles, in turns; an element's terms are always added in the same order, so the result is the same
+bits for any number of blocks.
 """
 
 from __future__ import annotations
@@ -11,10 +11,24 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
-from fastnn_kernels.cuda.matmul.blocking import ENOUGH_TILES, LARGE, SHARED_ELEMENTS, SMALL, STRIP, Tile
-from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, put_sums_of, store_of, unchanged
+from fastnn_kernels.cuda.matmul import blocking
+from fastnn_kernels.cuda.matmul.blocking import (
+    LARGE,
+    NO_TENSOR_TILE,
+    SHARED_ELEMENTS,
+    SMALL,
+    STRIP,
+    TENSOR_LARGE,
+    TENSOR_MEDIUM,
+    TENSOR_SHARED_ELEMENTS,
+    TENSOR_TILES,
+    TENSOR_WIDE,
+    Tile,
+)
+from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, put_sums_of, unchanged
 from fastnn_kernels.cuda.matmul.packing import packing_of
-from fastnn_kernels.cuda.matmul.tensor_cores import exact_unless_finite, put_tensor_sums_of, tensor_multiply_of
+from fastnn_kernels.cuda.matmul.split import product_of
+from fastnn_kernels.cuda.matmul.tensor_cores import exact_unless_finite, tensor_sum_of
 from fastnn_kernels.cuda.quads import flat
 from fastnn_kernels.cuda.target import kernel, ptx
 
@@ -24,75 +38,72 @@ SUM_COLUMNS = min(32, THREADS // 4)
 SUM_GROUPS = THREADS // SUM_COLUMNS
 
 
-def product_of(tile: Tile, multiply: Any, put_sums: Any, repaired: Any) -> Any:
-    """``product(a, ..., workers)`` by tiles of one kind; ``multiply`` adds a slab's products to a thread's sums."""
+def sum_of(tile: Tile) -> Any:
+    """``sum_terms(a, ...)`` for `product_of`: through registers to shared memory, and a thread's sums in registers."""
     (fetch_a, put_a), (fetch_b, put_b) = packing_of(tile, tile.rows), packing_of(tile, tile.columns)
-    rows, columns, depth, places, store = tile.rows, tile.columns, tile.depth, places_of(tile), store_of(tile, repaired)
+    rows, columns, depth, places = tile.rows, tile.columns, tile.depth, places_of(tile)
+    multiply, put_sums = multiply_of(tile), put_sums_of(tile)
     b_first = depth * (rows + tile.padding)
 
     @kernel
-    def product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
+    def sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop):
         """While a slab's products are computed, the quads of the next one are on their way."""
-        m, n = out.shape
-        terms = a.shape[0] if transpose_a else a.shape[1]
-        x, y = flat(a), flat(b)
+        x, y, terms = flat(a), flat(b), a.shape[0] if transpose_a else a.shape[1]
         group, row, column, lane = places()
-        tiles_across = (n + columns - 1) // columns
-        tiles = (m + rows - 1) // rows * tiles_across
-        for number in range(worker, tiles, workers):
-            first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
-            sums = ptx.zeros(out.dtype.type, STRIP)
-            for term in range(-depth, terms, depth):
-                a_quads = fetch_a(x, a.shape[0], a.shape[1], not transpose_a, first_i, term + depth)
-                b_quads = fetch_b(y, b.shape[0], b.shape[1], transpose_b, first_j, term + depth)
-                if term >= 0:
-                    sums = multiply(sums, shared, group, row, column, lane)
-                sync()
-                put_a(shared, 0, not transpose_a, a_quads)
-                put_b(shared, b_first, transpose_b, b_quads)
-                sync()
-            put_sums(sums, shared, (group * rows + row) * columns + column, lane)
+        sums = ptx.zeros(a.dtype.type, STRIP)
+        for term in range(first - depth, stop, depth):
+            ahead = term + depth if term + depth < stop else terms  # nothing is read there
+            a_quads = fetch_a(x, a.shape[0], a.shape[1], not transpose_a, first_i, ahead)
+            b_quads = fetch_b(y, b.shape[0], b.shape[1], transpose_b, first_j, ahead)
+            if term >= first:
+                sums = multiply(sums, shared, group, row, column, lane)
             sync()
-            store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate)
+            put_a(shared, 0, not transpose_a, a_quads)
+            put_b(shared, b_first, transpose_b, b_quads)
             sync()
+        put_sums(sums, shared, (group * rows + row) * columns + column, lane)
 
-    return product
+    return sum_terms
 
 
-large_product, small_product = (product_of(tile, multiply_of(tile), put_sums_of(tile), unchanged) for tile in (LARGE, SMALL))
-tensor_product = product_of(LARGE, tensor_multiply_of(LARGE), put_tensor_sums_of(LARGE), exact_unless_finite)
-
-LARGE_ROWS, LARGE_COLUMNS = LARGE.rows, LARGE.columns
+large_product, small_product = (product_of(tile, sum_of(tile), unchanged) for tile in (LARGE, SMALL))
+tensor_large_product, tensor_medium_product, tensor_wide_product = (
+    product_of(tile, tensor_sum_of(tile), exact_unless_finite) for tile in TENSOR_TILES
+)
+tensor_tile = kernel(blocking.tensor_tile)
 
 TENSOR_CORES = 80
 """The first architecture whose tensor cores take float32 numbers."""
 
 
 @kernel
-def is_large(out):
-    """Whether there are enough large tiles, and none is half empty."""
-    m, n = out.shape
-    tiles = ((m + LARGE_ROWS - 1) // LARGE_ROWS) * ((n + LARGE_COLUMNS - 1) // LARGE_COLUMNS)
-    return tiles >= ENOUGH_TILES and 2 * m > LARGE_ROWS and 2 * n > LARGE_COLUMNS
-
-
-@kernel
-def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
+def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, precision, worker, workers):
     """By small tiles, whatever the shape: all that float64 and small programs need."""
     shared, slope = ptx.shared_array(out.dtype.type, SHARED_ELEMENTS), out.dtype.type(negative_slope)
-    small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+    small_product(a, b, bias, scratch, shared, out, transpose_a, transpose_b, activation, slope, accumulate, precision, worker, workers)
 
 
 @kernel
-def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
-    """`matmul` of float32: large tiles on tensor cores, where there are any."""
-    shared, slope = ptx.shared_array(np.float32, SHARED_ELEMENTS), np.float32(negative_slope)
-    if not is_large(out):
-        small_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
-    elif ptx.architecture() >= TENSOR_CORES:
-        tensor_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activation, slope, accumulate, precision, worker, workers):
+    """`matmul` of float32: tensor tiles, where they pay and there are tensor cores."""
+    ta, tb, slope = transpose_a, transpose_b, np.float32(slope)
+    chosen = tensor_tile(out.shape[0], out.shape[1], a.shape[0] if ta else a.shape[1])
+    if ptx.architecture() < TENSOR_CORES:
+        shared = ptx.shared_array(np.float32, SHARED_ELEMENTS)
+        if chosen == TENSOR_LARGE or chosen == TENSOR_MEDIUM:
+            large_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
+        else:
+            small_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
+        return
+    shared = ptx.shared_array(np.float32, TENSOR_SHARED_ELEMENTS)
+    if chosen == NO_TENSOR_TILE:
+        small_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
+    elif chosen == TENSOR_LARGE:
+        tensor_large_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
+    elif chosen == TENSOR_MEDIUM:
+        tensor_medium_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
     else:
-        large_product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers)
+        tensor_wide_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
 
 
 @kernel

@@ -1,7 +1,8 @@
-"""Float32 products on tensor cores, from sm_80: each number as a sum of two with 11 bits, three products instead of one (3xTF32).
+"""Float32 products on tensor cores, from sm_80: each number as a sum of two with 11 bits, three products instead of one (3xTF32); with
+`PRECISION_TENSORFLOAT32` one product of rounded numbers.
 
-What is left out, the product of the two rests, is 2**-22 of a term at most. Tensor cores round sums towards zero, so only the
-sums of one slab are theirs (Ootomo and Yokota 2022, "Recovering single precision accuracy from Tensor Cores").
+What is left out of three, the product of the two rests, is 2**-22 of a term at most. Tensor cores round sums towards zero, so only
+the sums of one slab are theirs (Ootomo and Yokota 2022, "Recovering single precision accuracy from Tensor Cores").
 """
 
 from __future__ import annotations
@@ -10,72 +11,164 @@ from typing import Any
 
 import numpy as np
 
-from fastnn_kernels.cuda.matmul.blocking import STRIP, Tile
+from fastnn_kernels.cuda.block import sync, thread
+from fastnn_kernels.cuda.matmul.blocking import WARP, TensorTile
+from fastnn_kernels.cuda.matmul.copies import copies_of, is_vector_aligned
 from fastnn_kernels.cuda.quads import defined, flat
 from fastnn_kernels.cuda.target import kernel, ptx
 from fastnn_kernels.cuda.vector_math import isfinite
-
-COLUMN_TILES = 4
-"""Tiles of 8 columns that a warp works on, beside each other; below each other there is one, of 16 rows."""
+from fastnn_kernels.instructions import PRECISION_TENSORFLOAT32
 
 TERMS = 8
-"""Of a product of tiles; after two of them `packing`'s flips repeat."""
+"""Of one product of tiles, 16x8 by 8x8; a group has two of them in a slab."""
 
 
-def _loader(tile: Tile, first: int, stride: int, places: list[tuple[int, int]], *, rows: bool) -> Any:
-    """``load(slabs, term, item, t)``: numbers of a slab at the distances ``places``, items and terms, from there.
+def tensor_sum_of(tile: TensorTile) -> Any:
+    """``sum_terms(a, ...)`` for `split.product_of`: while a slab's products are computed, the next ones are on their way."""
+    copy_a, copy_b, multiply = copies_of(tile, tile.rows), copies_of(tile, tile.columns), multiply_of(tile)
+    places, put_sums, sums_of_thread = places_of(tile), put_sums_of(tile), sums_of(tile)
+    depth, columns, b_first, stage_elements = tile.depth, tile.columns, tile.slab_elements(tile.rows), tile.stage_elements
+    stages, ahead, last = tile.stages, tile.stages - 2, (tile.stages - 1) * tile.stage_elements
 
-    ``item``'s bit of 8 is 0, and unless it is one of ``rows`` its bit of 16: nearly all of `packing`'s flips are constants.
+    @kernel
+    def sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop):
+        x, y, (a_rows, a_columns), (b_rows, b_columns) = flat(a), flat(b), a.shape, b.shape
+        a_along, b_along, precise = not transpose_a, transpose_b != 0, precision != PRECISION_TENSORFLOAT32
+        a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
+        group, row, column, lane = places()
+        for stage in range(stages - 1):
+            at, term = stage * stage_elements, first + stage * depth
+            copy_a(shared, at, x, a_rows, a_columns, a_along, a_aligned, first_i, term, stop)
+            copy_b(shared, at + b_first, y, b_rows, b_columns, b_along, b_aligned, first_j, term, stop)
+            ptx.copies_commit()
+        sums = ptx.zeros(np.float32, sums_of_thread)
+        reading, writing = 0, last
+        for term in range(first + (stages - 1) * depth, stop + (stages - 1) * depth, depth):
+            ptx.copies_wait(ahead)
+            sync()
+            copy_a(shared, writing, x, a_rows, a_columns, a_along, a_aligned, first_i, term, stop)
+            copy_b(shared, writing + b_first, y, b_rows, b_columns, b_along, b_aligned, first_j, term, stop)
+            ptx.copies_commit()
+            sums = multiply(sums, shared, reading, a_along, b_along, precise, group, row, column, lane)
+            reading, writing = 0 if reading == last else reading + stage_elements, reading
+        ptx.copies_wait(0)
+        sync()
+        put_sums(sums, shared, (group * tile_rows + row) * columns + column, lane)
+
+    tile_rows = tile.rows
+    return sum_terms
+
+
+def sums_of(tile: TensorTile) -> int:
+    """Sums of a thread."""
+    return tile.warp_rows * tile.warp_columns // WARP
+
+
+def places_of(tile: TensorTile) -> Any:
+    """``places()`` as in `micro_kernel`: this thread's group, the tile's rows and columns before its warp's part, and its lane."""
+    members, rows, columns = tile.members, tile.warp_rows, tile.warp_columns
+    warps_across = tile.columns // columns
+
+    @kernel
+    def places():
+        member = thread() % members
+        warp = member // WARP
+        return thread() // members, warp // warps_across * rows, warp % warps_across * columns, member % WARP
+
+    return places
+
+
+def _loader(numbers: list[int]) -> Any:
+    """``load(slabs, at)``: the numbers of a slab at these distances from ``at``."""
+    loads = ", ".join(f"slabs[ptx.unsigned(at + {number})]" for number in numbers)
+    return defined(f"def load(slabs, at):\n    return ({loads},)\n", ptx=ptx)
+
+
+def loaders_of(tile: TensorTile, items: int, of_warp: int, step: int, *, along_terms: bool) -> tuple[Any, list[Any]]:
+    """For a slab of ``items``: ``place(group, item, lane)``, where a lane's numbers begin, and what loads those of a warp's ``of_warp``
+    items for each product of the slab; ``step`` is 16 for a, 8 for b. For the layouts see `ptx.mma_tf32`.
     """
-    numbers = []
-    for items, terms in places:
-        flip = tile.flip(terms)
-        base, distance = ("other", items ^ flip ^ STRIP) if rows and flip & STRIP else ("at", items ^ flip)
-        numbers.append(f"slabs[ptx.unsigned({base} + {terms * stride + distance})]")
-    lines = ["def load(slabs, term, item, t):", f"    line = {first} + (term + t) * {stride}"]
-    lines += [f"    at, other = line + item, line + (item ^ {STRIP})", f"    return ({', '.join(numbers)})"]
-    return defined("\n".join(lines), ptx=ptx)
-
-
-def tensor_multiply_of(tile: Tile) -> Any:
-    """``multiply(sums, slabs, group, row, column, lane)`` for a tile, as in `micro_kernel`; for the layouts see `ptx.mma_tf32`."""
-    a_stride, b_stride, depth = tile.rows + tile.padding, tile.columns + tile.padding, tile.depth
-    load_a, load_b = [], []
-    for start in (0, TERMS):
-        a_places = [(items, start + terms) for terms in (0, 4) for items in (0, 8)]
-        b_places = [(8 * number, start + terms) for number in range(COLUMN_TILES) for terms in (0, 4)]
-        load_a.append(_loader(tile, 0, a_stride, a_places, rows=True))
-        load_b.append(_loader(tile, depth * a_stride, b_stride, b_places, rows=False))
-    (load_a_first, load_a_second), (load_b_first, load_b_second) = load_a, load_b
-    sums_of = ", ".join(f"sums[{place}] + part[{place}]" for place in range(STRIP))
-    add = defined(f"def add(sums, part):\n    return ({sums_of})\n")
+    stride, terms_of_group = tile.stride(items, along_terms=along_terms), tile.depth // tile.groups
+    item_step, term_step = (stride, 1) if along_terms else (1, stride)
 
     @kernel
-    def multiply_terms(part, a, b):
-        a_high, b_high = ptx.round_tf32(a), ptx.round_tf32(b)
-        part = ptx.mma_tf32(part, ptx.rest_tf32(a, a_high), b_high)
-        part = ptx.mma_tf32(part, a_high, ptx.rest_tf32(b, b_high))
-        return ptx.mma_tf32(part, a_high, b_high)
+    def place(group, item, lane):
+        return (item + lane // 4) * item_step + (group * terms_of_group + lane % 4) * term_step
+
+    loaders = []
+    for start in range(0, terms_of_group, TERMS):
+        corners = [(below, term) for term in (0, 4) for below in range(0, step, 8)]
+        places = [(item + below, start + term) for item in range(0, of_warp, step) for below, term in corners]
+        loaders.append(_loader([item * item_step + term * term_step for item, term in places]))
+    return place, loaders
+
+
+def multiply_of(tile: TensorTile) -> Any:
+    """``multiply(sums, slabs, first, a_along, b_along, precise, group, row, column, lane)`` for a tile: add the products of the slabs
+    from ``first`` on to a thread's sums.
+    """
+    (neither, b_alone), (a_alone, both) = ([_multiply_of(tile, a_along, b_along) for b_along in (False, True)] for a_along in (False, True))
 
     @kernel
-    def multiply(sums, slabs, group, row, column, lane):
-        i, j, t = row + lane // 4, column + lane // 4, lane % 4
-        part = ptx.zeros(np.float32, STRIP)
-        for term in range(0, depth, 2 * TERMS):
-            part = multiply_terms(part, load_a_first(slabs, term, i, t), load_b_first(slabs, term, j, t))
-            part = multiply_terms(part, load_a_second(slabs, term, i, t), load_b_second(slabs, term, j, t))
+    def multiply(sums, slabs, first, a_along, b_along, precise, group, row, column, lane):
+        if a_along:
+            if b_along:
+                return both(sums, slabs, first, precise, group, row, column, lane)
+            return a_alone(sums, slabs, first, precise, group, row, column, lane)
+        if b_along:
+            return b_alone(sums, slabs, first, precise, group, row, column, lane)
+        return neither(sums, slabs, first, precise, group, row, column, lane)
+
+    return multiply
+
+
+def _multiply_of(tile: TensorTile, a_along: bool, b_along: bool) -> Any:
+    """``multiply(sums, slabs, first, precise, group, row, column, lane)`` for operands that lie in one way."""
+    place_a, (load_a_first, load_a_second) = loaders_of(tile, tile.rows, tile.warp_rows, 16, along_terms=a_along)
+    place_b, (load_b_first, load_b_second) = loaders_of(tile, tile.columns, tile.warp_columns, 8, along_terms=b_along)
+    b_first, count = tile.slab_elements(tile.rows), sums_of(tile)
+    lines = ", ".join(f"sums[{place}] + part[{place}]" for place in range(count))
+    add = defined(f"def add(sums, part):\n    return ({lines})\n")
+
+    @kernel
+    def multiply(sums, slabs, first, precise, group, row, column, lane):
+        a_at, b_at = first + place_a(group, row, lane), first + b_first + place_b(group, column, lane)
+        part = ptx.zeros(np.float32, count)
+        if precise:
+            part = three_products(part, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
+            part = three_products(part, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
+        else:
+            part = one_product(part, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
+            part = one_product(part, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
         return add(sums, part)
 
     return multiply
 
 
-def put_tensor_sums_of(tile: Tile) -> Any:
+@kernel
+def three_products(part, a, b):
+    """``part + a @ b`` of a warp's tiles."""
+    a_high, b_high = ptx.high_tf32(a), ptx.high_tf32(b)
+    part = ptx.mma_tf32(part, ptx.rest_tf32(a, a_high), b_high)
+    part = ptx.mma_tf32(part, a_high, ptx.rest_tf32(b, b_high))
+    return ptx.mma_tf32(part, a_high, b_high)
+
+
+@kernel
+def one_product(part, a, b):
+    """``part + a @ b`` of a warp's tiles, of rounded numbers."""
+    return ptx.mma_tf32(part, ptx.round_tf32(a), ptx.round_tf32(b))
+
+
+def put_sums_of(tile: TensorTile) -> Any:
     """``put_sums(sums, shared, at, lane)`` for a tile, as in `micro_kernel`."""
-    columns = tile.columns
+    columns, number = tile.columns, 0
     lines = ["def put_sums(sums, shared, at, lane):", f"    first = at + lane // 4 * {columns} + lane % 4 * 2"]
-    for number in range(COLUMN_TILES):
-        for place, distance in enumerate((0, 1, 8 * columns, 8 * columns + 1)):
-            lines.append(f"    shared[ptx.unsigned(first + {8 * number + distance})] = sums[{4 * number + place}]")
+    for row in range(0, tile.warp_rows, 16):
+        for column in range(0, tile.warp_columns, 8):
+            for distance in (0, 1, 8 * columns, 8 * columns + 1):
+                lines.append(f"    shared[ptx.unsigned(first + {row * columns + column + distance})] = sums[{number}]")
+                number += 1
     return defined("\n".join(lines), ptx=ptx)
 
 

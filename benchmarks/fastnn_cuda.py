@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR, blocks_for
+from fastnn_kernels.cuda.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.operands import check_operands
 from fastnn_kernels.units import unit_name
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from fastnn.bench.kernel_data import result_name
 from fastnn.bench.specs import Data, KernelSpec
 from fastnn.bench.timing import Task
-from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, ELEMENTS_PER_BLOCK
 
 LAUNCHES = 32
 """Of a graph: what launching it costs is shared by so many."""
@@ -23,17 +23,19 @@ LAUNCHES = 32
 
 def prepare(spec: KernelSpec, data: Data, attributes: dict[str, float]) -> Task:
     """The instruction of ``spec`` on the arrays of ``data``, which are sent once; `Task.run` brings the result back."""
-    instruction, blocks, stream = INSTRUCTIONS[spec.op], blocks_for(spec, data), device.Stream()
+    instruction, stream = INSTRUCTIONS[spec.op], device.Stream()
     arrays: dict[str, NDArray[Any]] = dict(data)
     if any(operand.name == "scratch" for operand in instruction.operands):
-        arrays["scratch"] = np.empty(SCRATCH_ELEMENTS * blocks, spec.dtype)
+        arrays["scratch"] = np.zeros(SCRATCH_ELEMENTS[spec.dtype], spec.dtype)
     sizes = check_operands(instruction, arrays, spec.dtype)
     names = [operand.name for operand in instruction.operands]
     buffers = {name: device.allocate(arrays[name].nbytes) for name in names if name in arrays}
     for name, buffer in buffers.items():
         stream.upload(buffer.address, arrays[name])
     addresses = [buffers[name].address if name in buffers else 0 for name in names]
-    unit = unit_name(spec.op, spec.dtype)
+    unit, most = unit_name(spec.op, spec.dtype), BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
+    largest = max(array.size for name, array in data.items() if name in names)
+    blocks = blocks_for(spec.op, spec.dtype, dict(zip(instruction.dimensions, sizes, strict=True)), attributes, largest, most)
     launch = (device.load([unit])[unit], blocks, (0, *addresses, *sizes, *attributes.values()))
     one, several = stream.capture([launch]), stream.capture([launch] * LAUNCHES)
     result = result_name(spec.op)
@@ -51,12 +53,3 @@ def prepare(spec: KernelSpec, data: Data, attributes: dict[str, float]) -> Task:
 
     stream.synchronize()
     return Task(run, many=many)
-
-
-def blocks_for(spec: KernelSpec, data: Data) -> int:
-    """As many as the engine launches for this instruction."""
-    if not INSTRUCTIONS[spec.op].parallel:
-        return 1
-    most = BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
-    largest = max(data[each.name].size for each in INSTRUCTIONS[spec.op].operands if each.name in data)
-    return max(1, min(most, -(-largest // ELEMENTS_PER_BLOCK)))

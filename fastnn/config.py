@@ -1,4 +1,6 @@
-"""Settings of the whole process: float type, threads, device. The names of ``keras.config``, and threads and device beside them."""
+"""Settings of the whole process: float type, precision of products, threads, device. The names of ``keras.config``, and more beside
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "matmul_precision",
     "num_threads",
     "set_device",
     "set_floatx",
+    "set_matmul_precision",
     "set_num_threads",
 ]
 
@@ -26,7 +30,10 @@ FLOAT_TYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "reference")
 """Names of the engines, which `fastnn.engine.select` tells apart."""
 
-_settings: dict[str, Any] = {"floatx": "float32", "threads": None, "device": None}
+MATMUL_PRECISIONS = ("float32", "tensorfloat32")
+"""As in JAX's ``jax_default_matmul_precision``; in the order of `fastnn_kernels.instructions`' numbers."""
+
+_settings: dict[str, Any] = {"floatx": "float32", "threads": None, "device": None, "matmul_precision": "float32"}
 
 
 def floatx() -> str:
@@ -56,6 +63,40 @@ def set_floatx(value: str) -> None:
         meant = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"floatx must be 'float32' or 'float64', got {value!r}.{meant}")
     _settings["floatx"] = str(value)
+
+
+def matmul_precision() -> str:
+    """The precision of float32 products of matrices: ``"float32"`` unless `set_matmul_precision` said otherwise.
+
+    >>> matmul_precision()
+    'float32'
+    """
+    return _settings["matmul_precision"]
+
+
+def set_matmul_precision(value: str) -> None:
+    """Set the precision of float32 products of matrices, in every model from its next call on.
+
+    ``"tensorfloat32"`` lets NVIDIA GPUs from Ampere on round what they multiply to 11 bits, as TensorFlow does unless told not to,
+    and sum in float32: ``abs(out - exact) <= 2**-10 * (abs(a) @ abs(b))`` and the sum's own rounding. Small products stay exact,
+    where nothing would be gained. Other devices, and float64, do not heed it.
+
+    Parameters
+    ----------
+    value
+        ``"float32"`` or ``"tensorfloat32"``.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is neither.
+    """
+    if value not in MATMUL_PRECISIONS:
+        close = near_matches(str(value), MATMUL_PRECISIONS, count=1)
+        close = {"highest": ["float32"], "high": ["tensorfloat32"], "tf32": ["tensorfloat32"]}.get(str(value).lower(), close)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"matmul_precision must be 'float32' or 'tensorfloat32', got {value!r}.{meant}")
+    _settings["matmul_precision"] = str(value)
 
 
 def epsilon() -> float:

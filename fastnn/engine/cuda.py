@@ -9,13 +9,14 @@ from types import ModuleType
 
 from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.execute import execute
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR
+from fastnn_kernels.cuda.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS, STEP
 from fastnn_kernels.units import INTERPRETER, unit_name
 
 from fastnn.config import FLOAT_TYPES
 from fastnn.engine.base import Progress, Stop
-from fastnn.engine.cuda_steps import BLOCKS_PER_MULTIPROCESSOR, Launches, OneBlock, interpreter_unit, one_block_pays
+from fastnn.engine.cuda_steps import Launches, OneBlock, interpreter_unit, one_block_pays
 from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import operand_called
 from fastnn.memory import Memory, lent
@@ -58,9 +59,9 @@ class CudaEngine:
         self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
 
     def scratch_elements(self, program: Program) -> int:
-        """Elements of the ``scratch`` segment: a constant for each block; 0 when no row has a scratch operand."""
+        """Elements of the ``scratch`` segment: a constant; 0 when no row has a scratch operand."""
         uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
-        return SCRATCH_ELEMENTS * self._most_blocks if uses else 0
+        return SCRATCH_ELEMENTS[program.dtype] if uses else 0
 
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""

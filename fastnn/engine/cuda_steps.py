@@ -11,7 +11,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from fastnn_kernels.cuda.grid import blocks_for
 from fastnn_kernels.cuda.interpreter import NUMBERS
+from fastnn_kernels.cuda.matmul.blocking import ENOUGH_WORK
 from fastnn_kernels.instructions import CONTROL_WORDS, FLAG_STATUS, ROW_WORDS, STATUS, STATUS_OK, STEP
 from fastnn_kernels.operands import attribute_word
 from fastnn_kernels.units import INTERPRETER, unit_name
@@ -22,11 +24,6 @@ from fastnn.engine.device_memory import DeviceMemory
 from fastnn.engine.rows import attributes_of, operand_called, sizes_of, work_of
 from fastnn.memory import Memory
 from fastnn.program import Row
-
-BLOCKS_PER_MULTIPROCESSOR = 4
-ELEMENTS_PER_BLOCK = 32
-"""The most blocks of a launch, and how many elements of its largest operand are worth one more: a block too many costs
-nanoseconds, one too few leaves a multiprocessor idle."""
 
 LAUNCH_NS, MULTIPLY_ADDS_PER_NS, BYTES_PER_NS = 1000.0, 40.0, 40.0
 """What a row in a graph costs more than one in a table, and the speed of one multiprocessor: estimates, no GPU was measured."""
@@ -67,16 +64,16 @@ class Launches:
     def _launch(self, row: Row) -> tuple[Any, int, tuple[int | float, ...]]:
         """Entry, blocks and arguments of one row; see `fastnn_kernels.cuda.adapters`."""
         addresses = [self._device.address(operand) for operand in row.operands]
-        values = attributes_of(row, self._memory, self._batch)
-        arguments = (self._status, *addresses, *sizes_of(row, self._memory, self._batch), *values)
-        return self._entries[row.op], self._blocks(row), arguments
+        sizes, values = sizes_of(row, self._memory, self._batch), attributes_of(row, self._memory, self._batch)
+        arguments = (self._status, *addresses, *sizes, *values)
+        return self._entries[row.op], self._blocks(row, sizes, values), arguments
 
-    def _blocks(self, row: Row) -> int:
-        if not row.instruction.parallel:
-            return 1
+    def _blocks(self, row: Row, sizes: Sequence[int], values: Sequence[int | float]) -> int:
         worked_on = [operand for operand in row.operands if operand is not None and operand.segment not in ("inputs", "scratch")]
         elements = max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on)
-        return max(1, min(self._most_blocks, -(-elements // ELEMENTS_PER_BLOCK)))
+        letters, names = row.instruction.dimensions, [name for name, _ in row.instruction.attributes]
+        named = dict(zip(letters, sizes, strict=True)), dict(zip(names, values, strict=True))
+        return blocks_for(row.op, self._memory.program.dtype, *named, elements, self._most_blocks)
 
     def rebind_inputs(self) -> None:
         """Follow ``memory.inputs``; the graph stays when nothing moved."""
@@ -168,6 +165,7 @@ def interpreter_unit(memory: Memory) -> str:
 
 
 def one_block_pays(memory: Memory, batch: int, rows: Sequence[int]) -> bool:
-    """Whether one block does a step's work before a graph has launched it."""
+    """Whether one block does a step's work before a graph has launched it, with the same bits: by small tiles."""
     work = [work_of(memory.program.rows[number], memory, batch) for number in rows]
-    return sum(multiplied / MULTIPLY_ADDS_PER_NS + moved / BYTES_PER_NS for multiplied, moved in work) < LAUNCH_NS * len(rows)
+    duration = sum(multiplied / MULTIPLY_ADDS_PER_NS + moved / BYTES_PER_NS for multiplied, moved in work)
+    return duration < LAUNCH_NS * len(rows) and all(multiplied < ENOUGH_WORK for multiplied, _ in work)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastnn_kernels.instructions import ACTIVATION_LINEAR
 
+from fastnn.config import MATMUL_PRECISIONS, matmul_precision
 from fastnn.lowering.builder import SCRATCH_OPERAND, Builder, Tensor
 from fastnn.program import Operand
 from fastnn.variables import Variable
@@ -36,6 +37,7 @@ def _matmul(
         activation=ACTIVATION_LINEAR,
         negative_slope=0.0,
         accumulate=accumulate,
+        precision=MATMUL_PRECISIONS.index(matmul_precision()),
     )
 
 

@@ -180,6 +180,9 @@ def unsigned(value):
     return types.uint64(value)
 
 
+int32 = types.int32
+
+
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Pointer to element ``index`` of a C-contiguous array, counted through all its axes."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])

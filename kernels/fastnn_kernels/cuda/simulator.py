@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,16 @@ local = threading.local()
 """``block`` and ``thread`` of the simulated thread."""
 
 
+def order_of_blocks(blocks: int) -> Iterable[int]:
+    """Which block runs when; on a GPU nobody knows."""
+    return range(blocks)
+
+
 class Block:
     """The threads of one block: whose turn it is, and the memory they share."""
 
     def __init__(self, threads: int, blocks: int) -> None:
-        self.threads, self.blocks, self.number = threads, blocks, 0
+        self.threads, self.blocks, self.number = threads, blocks, -1
         self.shared: dict[tuple[Any, ...], NDArray] = {}
         self.values: list[Any] = [None] * threads
         self.error: BaseException | None = None
@@ -59,7 +64,7 @@ class Block:
         try:
             self._take_turn()
             with np.errstate(all="ignore"):  # a setting of the thread
-                for number in range(self.blocks):
+                for number in order_of_blocks(self.blocks):
                     if number != self.number:  # the first thread of the next block
                         self.number, self.shared = number, {}
                     function(*arguments)

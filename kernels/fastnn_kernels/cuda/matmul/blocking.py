@@ -194,3 +194,7 @@ def work_items(dtype: str, m: int, n: int, terms: int) -> int:
     tile = SMALL if number == NO_TENSOR_TILE else TENSOR_TILES[number - 1]
     tiles = tiles_of(m, n, tile.rows, tile.columns)
     return tiles * max(1, -(-terms // terms_of_part(tiles, terms, tile.depth)))
+
+
+SUM_COLUMNS = 8
+"""Columns that a block of `sum_rows` sums: 32 bytes are what memory gives at a time; the block's groups of threads share the rows."""

@@ -18,6 +18,7 @@ from fastnn_kernels.cuda.matmul.blocking import (
     SHARED_ELEMENTS,
     SMALL,
     STRIP,
+    SUM_COLUMNS,
     TENSOR_LARGE,
     TENSOR_MEDIUM,
     TENSOR_SHARED_ELEMENTS,
@@ -31,9 +32,6 @@ from fastnn_kernels.cuda.matmul.split import product_of
 from fastnn_kernels.cuda.matmul.tensor_cores import exact_unless_finite, tensor_sum_of
 from fastnn_kernels.cuda.quads import flat
 from fastnn_kernels.cuda.target import kernel, ptx
-
-SUM_COLUMNS = min(32, THREADS // 4)
-"""Columns that a block sums at a time: a warp reads neighbours, other warps other rows."""
 
 SUM_GROUPS = THREADS // SUM_COLUMNS
 
@@ -108,18 +106,22 @@ def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activatio
 
 @kernel
 def sum_rows(x, out, accumulate, worker, workers):
-    """Each group of threads sums some of the rows, in order; the groups' sums are added in order."""
+    """Each group of threads sums some of the rows, in order, four on their way at a time; the groups' sums are added in order."""
     rows, columns = x.shape
     zero = out.dtype.type(0)
     sums = ptx.shared_array(out.dtype.type, THREADS)
     group, lane = thread() // SUM_COLUMNS, thread() % SUM_COLUMNS
-    x = flat(x)
+    x, end, step = flat(x), ptx.unsigned(rows * columns), SUM_GROUPS * columns
     for first in range(worker * SUM_COLUMNS, columns, workers * SUM_COLUMNS):
         n = first + lane
         total = zero
         if n < columns:
-            for i in range(ptx.unsigned(group * columns + n), ptx.unsigned(rows * columns), ptx.unsigned(SUM_GROUPS * columns)):
+            for i in range(ptx.unsigned(group * columns + n), end, ptx.unsigned(4 * step)):
+                second, third, fourth = i + ptx.unsigned(step), i + ptx.unsigned(2 * step), i + ptx.unsigned(3 * step)
                 total += x[i]
+                total += x[second] if second < end else zero
+                total += x[third] if third < end else zero
+                total += x[fourth] if fourth < end else zero
         sync()
         sums[thread()] = total
         sync()

@@ -25,37 +25,38 @@ TERMS = 8
 
 def tensor_sum_of(tile: TensorTile) -> Any:
     """``sum_terms(a, ...)`` for `split.product_of`: while a slab's products are computed, the next ones are on their way."""
-    copy_a, copy_b, multiply = copies_of(tile, tile.rows), copies_of(tile, tile.columns), multiply_of(tile)
-    places, put_sums, sums_of_thread = places_of(tile), put_sums_of(tile), sums_of(tile)
-    depth, columns, b_first, stage_elements = tile.depth, tile.columns, tile.slab_elements(tile.rows), tile.stage_elements
+    (begin_a, copy_a, advance_a), (begin_b, copy_b, advance_b) = copies_of(tile, tile.rows), copies_of(tile, tile.columns)
+    places, multiply, put_sums, count = places_of(tile), multiply_of(tile), put_sums_of(tile), sums_of(tile)
+    rows, columns, depth, b_first, stage = tile.rows, tile.columns, tile.depth, tile.slab_elements(tile.rows), tile.stage_elements
     stages, ahead, last = tile.stages, tile.stages - 2, (tile.stages - 1) * tile.stage_elements
 
     @kernel
     def sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop):
         x, y, (a_rows, a_columns), (b_rows, b_columns) = flat(a), flat(b), a.shape, b.shape
-        a_along, b_along, precise = not transpose_a, transpose_b != 0, precision != PRECISION_TENSORFLOAT32
+        a_along, b_along, precise = transpose_a == 0, transpose_b != 0, precision != PRECISION_TENSORFLOAT32
         a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
+        a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, a_along, first_i, first, stop)
+        b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, b_along, first_j, first, stop)
         group, row, column, lane = places()
-        for stage in range(stages - 1):
-            at, term = stage * stage_elements, first + stage * depth
-            copy_a(shared, at, x, a_rows, a_columns, a_along, a_aligned, first_i, term, stop)
-            copy_b(shared, at + b_first, y, b_rows, b_columns, b_along, b_aligned, first_j, term, stop)
+        sums = ptx.zeros(np.float32, count)
+        reading, writing = 0, 0
+        for term in range(-depth * (stages - 1), stop - first, depth):
+            if term >= 0:
+                ptx.copies_wait(ahead)
+                sync()
+            copy_a(shared, writing, x, a_columns, a_along, a_aligned, a_at, a_source, a_lines, a_left)
+            copy_b(shared, writing + b_first, y, b_columns, b_along, b_aligned, b_at, b_source, b_lines, b_left)
             ptx.copies_commit()
-        sums = ptx.zeros(np.float32, sums_of_thread)
-        reading, writing = 0, last
-        for term in range(first + (stages - 1) * depth, stop + (stages - 1) * depth, depth):
-            ptx.copies_wait(ahead)
-            sync()
-            copy_a(shared, writing, x, a_rows, a_columns, a_along, a_aligned, first_i, term, stop)
-            copy_b(shared, writing + b_first, y, b_rows, b_columns, b_along, b_aligned, first_j, term, stop)
-            ptx.copies_commit()
-            sums = multiply(sums, shared, reading, a_along, b_along, precise, group, row, column, lane)
-            reading, writing = 0 if reading == last else reading + stage_elements, reading
+            a_source, a_lines, a_left = advance_a(a_columns, a_along, a_source, a_lines, a_left)
+            b_source, b_lines, b_left = advance_b(b_columns, b_along, b_source, b_lines, b_left)
+            writing = 0 if writing == last else writing + stage
+            if term >= 0:
+                sums = multiply(sums, shared, reading, a_along, b_along, precise, group, row, column, lane)
+                reading = 0 if reading == last else reading + stage
         ptx.copies_wait(0)
         sync()
-        put_sums(sums, shared, (group * tile_rows + row) * columns + column, lane)
+        put_sums(sums, shared, (group * rows + row) * columns + column, lane)
 
-    tile_rows = tile.rows
     return sum_terms
 
 

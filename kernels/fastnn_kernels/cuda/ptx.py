@@ -423,29 +423,6 @@ def round_tf32(typingctx: Any, values: Any) -> Any:
 
 
 @intrinsic
-def high_tf32(typingctx: Any, values: Any) -> Any:
-    """`round_tf32` in two instructions instead of four, for numbers whose `rest_tf32` is used as well: of infinity and NaN that is NaN."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        numbers = [builder.bitcast(value, I32) for value in _unpack(builder, args[0], values.count)]
-        rounded = [builder.and_(builder.add(number, I32(HALF_TF32)), I32(BITS_TF32)) for number in numbers]
-        return _pack(builder, [builder.bitcast(number, F32) for number in rounded], F32)
-
-    return values(values), codegen
-
-
-@intrinsic
-def rest_tf32(typingctx: Any, values: Any, high: Any) -> Any:
-    """What `high_tf32` left out of ``values``: at most 12 bits, of which the tensor cores do not read the last."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pairs = zip(*(_unpack(builder, packed, values.count) for packed in args), strict=True)
-        return _pack(builder, [builder.fsub(value, part) for value, part in pairs], F32)
-
-    return values(values, high), codegen
-
-
-@intrinsic
 def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
     """``total + a @ b`` of a warp's tiles, 16x8 by 8x8 each, from sm_80: 4 numbers a thread of each of a's tiles, 2 of b's, 4 of
     total's; ``total`` row of tiles after row. With g = lane // 4 and t = lane % 4 a thread holds a[g, t], a[g + 8, t], a[g, t + 4],
@@ -455,17 +432,48 @@ def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sums = _unpack(builder, args[0], total.count)
-        left, right = (
-            [builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
-        )
-        text = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
-        constraints = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f"
+        left, right = ([builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True))
         for m in range(rows):
             for n in range(columns) if m % 2 == 0 else reversed(range(columns)):
                 place = slice(4 * (m * columns + n), 4 * (m * columns + n) + 4)
-                operands = [*left[4 * m : 4 * m + 4], *right[2 * n : 2 * n + 2], *sums[place]]
-                result = _inline(builder, ir.LiteralStructType([F32] * 4), text, constraints, operands)
-                sums[place] = _unpack(builder, result, 4)
+                sums[place] = _mma_tf32(builder, sums[place], left[4 * m : 4 * m + 4], right[2 * n : 2 * n + 2])
+        return _pack(builder, sums, F32)
+
+    return total(total, a, b), codegen
+
+
+def _mma_tf32(builder: Any, sums: list[Any], a: list[Any], b: list[Any]) -> list[Any]:
+    """One product of tiles, of numbers as words."""
+    text = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
+    constraints, result = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", ir.LiteralStructType([F32] * 4)
+    return _unpack(builder, _inline(builder, result, text, constraints, [*a, *b, *sums], effect=False), 4)
+
+
+def _split_tf32(builder: Any, value: Any) -> tuple[Any, Any]:
+    """A float32 number as words: rounded to what tensor cores read, and the rest, at most 12 bits, of which they do not read the last.
+    Two instructions instead of the four of `round_tf32`; of infinity and NaN the rest is NaN.
+    """
+    high = builder.and_(builder.add(builder.bitcast(value, I32), I32(HALF_TF32)), I32(BITS_TF32))
+    return high, builder.bitcast(builder.fsub(value, builder.bitcast(high, F32)), I32)
+
+
+@intrinsic
+def mma_3xtf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """`mma_tf32` as exact as float32: three products of the numbers' two parts, and no sum longer than them left to tensor cores."""
+    rows, columns = a.count // 4, b.count // 2
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = _unpack(builder, args[0], total.count)
+        left, right = ([_split_tf32(builder, v) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True))
+        for n in range(columns):
+            b_high, b_rest = zip(*right[2 * n : 2 * n + 2], strict=True)
+            for m in range(rows) if n % 2 == 0 else reversed(range(rows)):
+                a_high, a_rest = zip(*left[4 * m : 4 * m + 4], strict=True)
+                part = [F32(0)] * 4
+                for factors in ((a_rest, b_high), (a_high, b_rest), (a_high, b_high)):
+                    part = _mma_tf32(builder, part, *factors)
+                for place, number in enumerate(part, start=4 * (m * columns + n)):
+                    sums[place] = builder.fadd(sums[place], number)
         return _pack(builder, sums, F32)
 
     return total(total, a, b), codegen

@@ -203,13 +203,6 @@ def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32))
 
 
-high_tf32 = round_tf32
-
-
-def rest_tf32(values: tuple[Any, ...], high: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(np.array(values, np.float32) - np.array(high, np.float32))
-
-
 def _read_tf32(values: tuple[Any, ...], count: int) -> NDArray:
     """What tensor cores read of float32 numbers, ``count`` a tile."""
     return (np.array(values, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).reshape(-1, count)
@@ -230,3 +223,16 @@ def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> 
     g, t = lane // 4, lane % 4
     mine = products[:, :, [g, g, g + 8, g + 8], [2 * t, 2 * t + 1, 2 * t, 2 * t + 1]]
     return tuple((np.array(total) + mine.reshape(-1)).astype(np.float32))
+
+
+def mma_3xtf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    (a_high, a_rest), (b_high, b_rest) = _split_tf32(a), _split_tf32(b)
+    part = zeros(np.float32, len(total))
+    for factors in ((a_rest, b_high), (a_high, b_rest), (a_high, b_high)):
+        part = mma_tf32(part, *factors)
+    return tuple(np.array(total) + np.array(part))
+
+
+def _split_tf32(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    high = round_tf32(values)
+    return high, tuple(np.array(values, np.float32) - np.array(high, np.float32))

@@ -2,7 +2,7 @@
 `PRECISION_TENSORFLOAT32` one product of rounded numbers.
 
 What is left out of three, the product of the two rests, is 2**-22 of a term at most. Tensor cores round sums towards zero, so only
-the sums of one slab are theirs (Ootomo and Yokota 2022, "Recovering single precision accuracy from Tensor Cores").
+those of eight terms are theirs (Ootomo and Yokota 2022, "Recovering single precision accuracy from Tensor Cores").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TERMS = 8
 def tensor_sum_of(tile: TensorTile) -> Any:
     """``sum_terms(a, ...)`` for `split.product_of`: while a slab's products are computed, the next ones are on their way."""
     (begin_a, copy_a, advance_a), (begin_b, copy_b, advance_b) = copies_of(tile, tile.rows), copies_of(tile, tile.columns)
-    places, multiply, put_sums, count = places_of(tile), multiply_of(tile), put_sums_of(tile), sums_of(tile)
+    places, put_sums, count, (where, multiply) = places_of(tile), put_sums_of(tile), sums_of(tile), multiply_of(tile)
     rows, columns, depth, b_first, stage = tile.rows, tile.columns, tile.depth, tile.slab_elements(tile.rows), tile.stage_elements
     stages, ahead, last = tile.stages, tile.stages - 2, (tile.stages - 1) * tile.stage_elements
 
@@ -37,10 +37,10 @@ def tensor_sum_of(tile: TensorTile) -> Any:
         a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
         a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, a_along, first_i, first, stop)
         b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, b_along, first_j, first, stop)
-        group, row, column, lane = places()
+        a_place, b_place = where(a_along, b_along)
         sums = ptx.zeros(np.float32, count)
-        reading, writing = 0, 0
-        for term in range(-depth * (stages - 1), stop - first, depth):
+        reading, writing = ptx.int32(0), ptx.int32(0)
+        for term in range(ptx.int32(-depth * (stages - 1)), ptx.int32(stop - first), ptx.int32(depth)):
             if term >= 0:
                 ptx.copies_wait(ahead)
                 sync()
@@ -49,12 +49,13 @@ def tensor_sum_of(tile: TensorTile) -> Any:
             ptx.copies_commit()
             a_source, a_lines, a_left = advance_a(a_columns, a_along, a_source, a_lines, a_left)
             b_source, b_lines, b_left = advance_b(b_columns, b_along, b_source, b_lines, b_left)
-            writing = 0 if writing == last else writing + stage
+            writing = ptx.int32(0 if writing == last else writing + stage)
             if term >= 0:
-                sums = multiply(sums, shared, reading, a_along, b_along, precise, group, row, column, lane)
-                reading = 0 if reading == last else reading + stage
+                sums = multiply(sums, shared, reading + a_place, reading + b_place, a_along, b_along, precise)
+                reading = ptx.int32(0 if reading == last else reading + stage)
         ptx.copies_wait(0)
         sync()
+        group, row, column, lane = places()
         put_sums(sums, shared, (group * rows + row) * columns + column, lane)
 
     return sum_terms
@@ -85,80 +86,59 @@ def _loader(numbers: list[int]) -> Any:
     return defined(f"def load(slabs, at):\n    return ({loads},)\n", ptx=ptx)
 
 
-def loaders_of(tile: TensorTile, items: int, of_warp: int, step: int, *, along_terms: bool) -> tuple[Any, list[Any]]:
-    """For a slab of ``items``: ``place(group, item, lane)``, where a lane's numbers begin, and what loads those of a warp's ``of_warp``
-    items for each product of the slab; ``step`` is 16 for a, 8 for b. For the layouts see `ptx.mma_tf32`.
+def _loaders_of(tile: TensorTile, items: int, of_warp: int, step: int, *, along_terms: bool) -> list[Any]:
+    """``load(slabs, at)`` for each product of a slab of ``items``: a lane's numbers of the ``of_warp`` items of its warp.
+
+    ``step`` is 16 for a, 8 for b. For the layouts see `ptx.mma_tf32`.
     """
-    stride, terms_of_group = tile.stride(items, along_terms=along_terms), tile.depth // tile.groups
+    stride, loaders = tile.stride(items, along_terms=along_terms), []
     item_step, term_step = (stride, 1) if along_terms else (1, stride)
-
-    @kernel
-    def place(group, item, lane):
-        return (item + lane // 4) * item_step + (group * terms_of_group + lane % 4) * term_step
-
-    loaders = []
-    for start in range(0, terms_of_group, TERMS):
+    for start in range(0, tile.depth // tile.groups, TERMS):
         corners = [(below, term) for term in (0, 4) for below in range(0, step, 8)]
         places = [(item + below, start + term) for item in range(0, of_warp, step) for below, term in corners]
         loaders.append(_loader([item * item_step + term * term_step for item, term in places]))
-    return place, loaders
+    return loaders
 
 
-def multiply_of(tile: TensorTile) -> Any:
-    """``multiply(sums, slabs, first, a_along, b_along, precise, group, row, column, lane)`` for a tile: add the products of the slabs
-    from ``first`` on to a thread's sums.
+def multiply_of(tile: TensorTile) -> tuple[Any, Any]:
+    """``where(a_along, b_along)`` for a tile: the places in a slab of a lane's first numbers of a and of b; and
+    ``multiply(sums, slabs, a_at, b_at, a_along, b_along, precise)``: add a slab's products to a thread's sums.
     """
-    (neither, b_alone), (a_alone, both) = ([_multiply_of(tile, a_along, b_along) for b_along in (False, True)] for a_along in (False, True))
+    places, terms_of_group, b_first = places_of(tile), tile.depth // tile.groups, tile.slab_elements(tile.rows)
+    along, a_across = tile.stride(tile.rows, along_terms=True), tile.stride(tile.rows, along_terms=False)
+    b_across = tile.stride(tile.columns, along_terms=False)
+    (neither, b_alone), (a_alone, both) = ([_multiply_of(tile, left, right) for right in (False, True)] for left in (False, True))
 
     @kernel
-    def multiply(sums, slabs, first, a_along, b_along, precise, group, row, column, lane):
-        if a_along:
-            if b_along:
-                return both(sums, slabs, first, precise, group, row, column, lane)
-            return a_alone(sums, slabs, first, precise, group, row, column, lane)
-        if b_along:
-            return b_alone(sums, slabs, first, precise, group, row, column, lane)
-        return neither(sums, slabs, first, precise, group, row, column, lane)
+    def where(a_along, b_along):
+        group, row, column, lane = places()
+        i, j, t = row + lane // 4, column + lane // 4, group * terms_of_group + lane % 4
+        a_place, b_place = i * along + t if a_along else t * a_across + i, j * along + t if b_along else t * b_across + j
+        return ptx.int32(a_place), ptx.int32(b_first + b_place)
 
-    return multiply
+    @kernel
+    def multiply(sums, slabs, a_at, b_at, a_along, b_along, precise):
+        if a_along:
+            return both(sums, slabs, a_at, b_at, precise) if b_along else a_alone(sums, slabs, a_at, b_at, precise)
+        return b_alone(sums, slabs, a_at, b_at, precise) if b_along else neither(sums, slabs, a_at, b_at, precise)
+
+    return where, multiply
 
 
 def _multiply_of(tile: TensorTile, a_along: bool, b_along: bool) -> Any:
-    """``multiply(sums, slabs, first, precise, group, row, column, lane)`` for operands that lie in one way."""
-    place_a, (load_a_first, load_a_second) = loaders_of(tile, tile.rows, tile.warp_rows, 16, along_terms=a_along)
-    place_b, (load_b_first, load_b_second) = loaders_of(tile, tile.columns, tile.warp_columns, 8, along_terms=b_along)
-    b_first, count = tile.slab_elements(tile.rows), sums_of(tile)
-    lines = ", ".join(f"sums[{place}] + part[{place}]" for place in range(count))
-    add = defined(f"def add(sums, part):\n    return ({lines})\n")
+    """``multiply(sums, slabs, a_at, b_at, precise)`` for operands that lie in one way."""
+    load_a_first, load_a_second = _loaders_of(tile, tile.rows, tile.warp_rows, 16, along_terms=a_along)
+    load_b_first, load_b_second = _loaders_of(tile, tile.columns, tile.warp_columns, 8, along_terms=b_along)
 
     @kernel
-    def multiply(sums, slabs, first, precise, group, row, column, lane):
-        a_at, b_at = first + place_a(group, row, lane), first + b_first + place_b(group, column, lane)
-        part = ptx.zeros(np.float32, count)
+    def multiply(sums, slabs, a_at, b_at, precise):
         if precise:
-            part = three_products(part, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
-            part = three_products(part, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
-        else:
-            part = one_product(part, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
-            part = one_product(part, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
-        return add(sums, part)
+            sums = ptx.mma_3xtf32(sums, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
+            return ptx.mma_3xtf32(sums, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
+        sums = ptx.mma_tf32(sums, ptx.round_tf32(load_a_first(slabs, a_at)), ptx.round_tf32(load_b_first(slabs, b_at)))
+        return ptx.mma_tf32(sums, ptx.round_tf32(load_a_second(slabs, a_at)), ptx.round_tf32(load_b_second(slabs, b_at)))
 
     return multiply
-
-
-@kernel
-def three_products(part, a, b):
-    """``part + a @ b`` of a warp's tiles."""
-    a_high, b_high = ptx.high_tf32(a), ptx.high_tf32(b)
-    part = ptx.mma_tf32(part, ptx.rest_tf32(a, a_high), b_high)
-    part = ptx.mma_tf32(part, a_high, ptx.rest_tf32(b, b_high))
-    return ptx.mma_tf32(part, a_high, b_high)
-
-
-@kernel
-def one_product(part, a, b):
-    """``part + a @ b`` of a warp's tiles, of rounded numbers."""
-    return ptx.mma_tf32(part, ptx.round_tf32(a), ptx.round_tf32(b))
 
 
 def put_sums_of(tile: TensorTile) -> Any:

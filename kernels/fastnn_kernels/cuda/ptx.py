@@ -218,6 +218,16 @@ def thread(typingctx: Any) -> Any:
 
 
 @intrinsic
+def again(typingctx: Any, value: Any) -> Any:
+    """An int32 that LLVM takes for a new one: what follows from it is computed once more, instead of kept in registers."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _inline(builder, I32, "mov.u32 $0, $1;", "=r,r", args)
+
+    return types.int32(types.int32), codegen
+
+
+@intrinsic
 def address_of(typingctx: Any, array: Any) -> Any:
     """Where an array's elements begin; 128-bit loads and stores need multiples of 16."""
 

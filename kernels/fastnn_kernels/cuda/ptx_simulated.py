@@ -112,7 +112,7 @@ def unsigned(value: int) -> int:
     return int(value)
 
 
-int32 = int64 = uint64 = int
+int32 = int64 = uint64 = again = int
 
 
 def address_of(array: NDArray) -> int:

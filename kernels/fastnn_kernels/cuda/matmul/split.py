@@ -30,23 +30,29 @@ def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
     join_groups, join_parts, store = join_groups_of(tile), join_parts_of(tile), store_of(tile, repaired)
 
     @kernel
+    def place_of(number, n):
+        across = ptx.int32((n + columns - 1) // columns)
+        return ptx.int32(number // across * rows), ptx.int32(number % across * columns)
+
+    @kernel
     def product(
         a, b, bias, scratch, shared, out, transpose_a, transpose_b, activation, slope, accumulate, precision, worker, workers
     ):
         m, n = out.shape
         terms = a.shape[0] if transpose_a else a.shape[1]
-        tiles_across, tiles = ptx.int32((n + columns - 1) // columns), ptx.int32(tiles_of(m, n, rows, columns))
+        tiles = tiles_of(m, n, rows, columns)
         part_terms = ptx.int32(terms_of_part(tiles, terms, depth))
         parts = ptx.int32(max(1, (terms + part_terms - 1) // part_terms))
         for item in range(ptx.int32(worker), ptx.int32(tiles * parts), ptx.int32(workers)):
-            number, part = ptx.int32(item // parts), ptx.int32(item % parts)
-            first_i, first_j = ptx.int32(number // tiles_across * rows), ptx.int32(number % tiles_across * columns)
-            first = ptx.int32(part * part_terms)
+            first_i, first_j = place_of(item // parts, n)
+            first = item % parts * part_terms
             stop = ptx.int32(min(terms, first + part_terms))
-            sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)
+            sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, ptx.int32(first), stop)
             sync()
             join_groups(shared)
-            if parts == 1 or join_parts(shared, scratch, number, part, parts):
+            same = ptx.again(item)
+            if parts == 1 or join_parts(shared, scratch, same // parts, same % parts, parts):
+                first_i, first_j = place_of(same // parts, n)
                 store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 

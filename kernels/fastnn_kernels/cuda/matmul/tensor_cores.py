@@ -35,6 +35,7 @@ def tensor_sum_of(tile: TensorTile) -> Any:
         x, y, (a_rows, a_columns), (b_rows, b_columns) = flat(a), flat(b), a.shape, b.shape
         a_along, b_along, precise = transpose_a == 0, transpose_b != 0, precision != PRECISION_TENSORFLOAT32
         a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
+        a_columns, b_columns = ptx.int32(a_columns), ptx.int32(b_columns)
         a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, a_along, first_i, first, stop)
         b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, b_along, first_j, first, stop)
         a_place, b_place = where(a_along, b_along)
@@ -44,14 +45,15 @@ def tensor_sum_of(tile: TensorTile) -> Any:
             if term >= 0:
                 ptx.copies_wait(ahead)
                 sync()
-            copy_a(shared, writing, x, a_columns, a_along, a_aligned, a_at, a_source, a_lines, a_left)
-            copy_b(shared, writing + b_first, y, b_columns, b_along, b_aligned, b_at, b_source, b_lines, b_left)
+            a_lie, b_lie = ptx.again(ptx.int32(a_along)) != 0, ptx.again(ptx.int32(b_along)) != 0
+            copy_a(shared, writing, x, a_columns, a_lie, a_aligned, a_at, a_source, a_lines, a_left)
+            copy_b(shared, writing + b_first, y, b_columns, b_lie, b_aligned, b_at, b_source, b_lines, b_left)
             ptx.copies_commit()
-            a_source, a_lines, a_left = advance_a(a_columns, a_along, a_source, a_lines, a_left)
-            b_source, b_lines, b_left = advance_b(b_columns, b_along, b_source, b_lines, b_left)
+            a_source, a_lines, a_left = advance_a(a_columns, a_lie, a_source, a_lines, a_left)
+            b_source, b_lines, b_left = advance_b(b_columns, b_lie, b_source, b_lines, b_left)
             writing = ptx.int32(0 if writing == last else writing + stage)
             if term >= 0:
-                sums = multiply(sums, shared, reading + a_place, reading + b_place, a_along, b_along, precise)
+                sums = multiply(sums, shared, ptx.int32(reading + a_place), ptx.int32(reading + b_place), a_along, b_along, precise)
                 reading = ptx.int32(0 if reading == last else reading + stage)
         ptx.copies_wait(0)
         sync()
@@ -80,24 +82,16 @@ def places_of(tile: TensorTile) -> Any:
     return places
 
 
-def _loader(numbers: list[int]) -> Any:
-    """``load(slabs, at)``: the numbers of a slab at these distances from ``at``."""
-    loads = ", ".join(f"slabs[ptx.unsigned(at + {number})]" for number in numbers)
-    return defined(f"def load(slabs, at):\n    return ({loads},)\n", ptx=ptx)
-
-
-def _loaders_of(tile: TensorTile, items: int, of_warp: int, step: int, *, along_terms: bool) -> list[Any]:
-    """``load(slabs, at)`` for each product of a slab of ``items``: a lane's numbers of the ``of_warp`` items of its warp.
+def _loader(stride: int, items: int, step: int, *, along_terms: bool) -> Any:
+    """``load(slabs, at)``: a lane's numbers of ``items`` neighbours, for one product, from ``at`` on in a slab of lines of ``stride``.
 
     ``step`` is 16 for a, 8 for b. For the layouts see `ptx.mma_tf32`.
     """
-    stride, loaders = tile.stride(items, along_terms=along_terms), []
     item_step, term_step = (stride, 1) if along_terms else (1, stride)
-    for start in range(0, tile.depth // tile.groups, TERMS):
-        corners = [(below, term) for term in (0, 4) for below in range(0, step, 8)]
-        places = [(item + below, start + term) for item in range(0, of_warp, step) for below, term in corners]
-        loaders.append(_loader([item * item_step + term * term_step for item, term in places]))
-    return loaders
+    corners = [(below, term) for term in (0, 4) for below in range(0, step, 8)]
+    places = [(item + below) * item_step + term * term_step for item in range(0, items, step) for below, term in corners]
+    loads = ", ".join(f"slabs[ptx.unsigned(at + {place})]" for place in places)
+    return defined(f"def load(slabs, at):\n    return ({loads},)\n", ptx=ptx)
 
 
 def multiply_of(tile: TensorTile) -> tuple[Any, Any]:
@@ -127,16 +121,21 @@ def multiply_of(tile: TensorTile) -> tuple[Any, Any]:
 
 def _multiply_of(tile: TensorTile, a_along: bool, b_along: bool) -> Any:
     """``multiply(sums, slabs, a_at, b_at, precise)`` for operands that lie in one way."""
-    load_a_first, load_a_second = _loaders_of(tile, tile.rows, tile.warp_rows, 16, along_terms=a_along)
-    load_b_first, load_b_second = _loaders_of(tile, tile.columns, tile.warp_columns, 8, along_terms=b_along)
+    a_stride, b_stride = tile.stride(tile.rows, along_terms=a_along), tile.stride(tile.columns, along_terms=b_along)
+    load_a = _loader(a_stride, tile.warp_rows, 16, along_terms=a_along)
+    load_b = _loader(b_stride, tile.warp_columns, 8, along_terms=b_along)
+    a_step, b_step, steps = TERMS * (1 if a_along else a_stride), TERMS * (1 if b_along else b_stride), tile.depth // tile.groups // TERMS
 
     @kernel
     def multiply(sums, slabs, a_at, b_at, precise):
-        if precise:
-            sums = ptx.mma_3xtf32(sums, load_a_first(slabs, a_at), load_b_first(slabs, b_at))
-            return ptx.mma_3xtf32(sums, load_a_second(slabs, a_at), load_b_second(slabs, b_at))
-        sums = ptx.mma_tf32(sums, ptx.round_tf32(load_a_first(slabs, a_at)), ptx.round_tf32(load_b_first(slabs, b_at)))
-        return ptx.mma_tf32(sums, ptx.round_tf32(load_a_second(slabs, a_at)), ptx.round_tf32(load_b_second(slabs, b_at)))
+        for _ in range(ptx.again(ptx.int32(steps))):  # not unrolled: the numbers of one product are as many as registers hold
+            a, b = load_a(slabs, a_at), load_b(slabs, b_at)
+            if precise:
+                sums = ptx.mma_3xtf32(sums, a, b)
+            else:
+                sums = ptx.mma_tf32(sums, ptx.round_tf32(a), ptx.round_tf32(b))
+            a_at, b_at = ptx.int32(a_at + a_step), ptx.int32(b_at + b_step)
+        return sums
 
     return multiply
 

@@ -80,7 +80,9 @@ def _with_activation(matmul: Row, activation: Row, out: Operand) -> Row:
     product = matmul.operands[-1]
     assert product is not None
     operands = (*matmul.operands[:-1], replace(product, offset=out.offset))
-    return replace(matmul, operands=operands, attributes=(*matmul.attributes[:2], _FUSED[activation.op], slope, *matmul.attributes[4:]))
+    return replace(
+        matmul, operands=operands, attributes=(*matmul.attributes[:2], _FUSED[activation.op], slope, *matmul.attributes[4:])
+    )
 
 
 def used_inputs(rows: Sequence[Row], inputs: Sequence[InputSlot]) -> tuple[list[Row], list[InputSlot]]:

@@ -97,7 +97,7 @@ class Runtime:
         self._idle: dict[tuple[Key, int], list[Session]] = {}
 
     def fits(self, graph: Graph) -> bool:
-        """Whether the runtime still is that of ``graph``, with the same weights being trained and products as exact as is asked for."""
+        """Whether the runtime still is that of ``graph``, with the same weights being trained and the precision asked for."""
         trainable = [variable.trainable for variable in self.variables]
         return graph is self.graph and self.trainable == trainable and self.precision == config.matmul_precision()
 

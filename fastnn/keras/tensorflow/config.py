@@ -8,7 +8,7 @@ __all__ = ["enable_tensor_float_32_execution", "tensor_float_32_execution_enable
 
 
 def enable_tensor_float_32_execution(enabled: bool) -> None:
-    """`fastnn.config.set_matmul_precision`: ``"tensorfloat32"`` or ``"float32"``, which is the default here, unlike in TensorFlow."""
+    """`fastnn.config.set_matmul_precision`; off by default, unlike in TensorFlow."""
     config.set_matmul_precision("tensorfloat32" if enabled else "float32")
 
 

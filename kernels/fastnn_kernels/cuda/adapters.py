@@ -13,6 +13,7 @@ from fastnn_kernels.cuda.interpreter import PARAMETERS, interpreter_source
 from fastnn_kernels.instructions import DTYPES, INSTRUCTIONS, Instruction, OperandSpec
 from fastnn_kernels.units import INTERPRETER, split_unit
 
+
 def _array(spec: OperandSpec, dtype: str) -> str:
     shape = [str(size) for size in spec.shape]
     if spec.optional:

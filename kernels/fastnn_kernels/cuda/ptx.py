@@ -365,13 +365,13 @@ def _copier(cache: str, elements: int) -> Any:
 
 
 copy_word_async, copy_words_async = _copier("ca", 1), _copier("cg", 4)
-"""One and four elements of 4 bytes, of which only ``count`` are read, from wherever that is, and the others 0; else as `copy16_async`.
-Both addresses are multiples of what is copied."""
+"""`copy16_async` of one and of four elements of 4 bytes, of which ``count`` are read and the others are 0; with a count of 0 the
+source may be anywhere."""
 
 
 @intrinsic
 def arrive(typingctx: Any, address: Any, count: Any) -> Any:
-    """How many blocks came here before, of ``count``: what they wrote before is seen by the last one, which sets the word to 0 again.
+    """How many of ``count`` blocks came here before; the last one sees what they wrote before, and sets the word to 0 again.
     The threads of a block meet before one of them calls, and after.
     """
 
@@ -442,7 +442,9 @@ def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sums = _unpack(builder, args[0], total.count)
-        left, right = ([builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True))
+        left, right = (
+            [builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
+        )
         for m in range(rows):
             for n in range(columns) if m % 2 == 0 else reversed(range(columns)):
                 place = slice(4 * (m * columns + n), 4 * (m * columns + n) + 4)
@@ -460,8 +462,8 @@ def _mma_tf32(builder: Any, sums: list[Any], a: list[Any], b: list[Any]) -> list
 
 
 def _split_tf32(builder: Any, value: Any) -> tuple[Any, Any]:
-    """A float32 number as words: rounded to what tensor cores read, and the rest, at most 12 bits, of which they do not read the last.
-    Two instructions instead of the four of `round_tf32`; of infinity and NaN the rest is NaN.
+    """A float32 number as words: rounded to what tensor cores read, and the rest, of whose 12 bits they read 11. In three
+    instructions, where `round_tf32` takes four; of infinity and NaN the rest is NaN.
     """
     high = builder.and_(builder.add(builder.bitcast(value, I32), I32(HALF_TF32)), I32(BITS_TF32))
     return high, builder.bitcast(builder.fsub(value, builder.bitcast(high, F32)), I32)
@@ -469,19 +471,21 @@ def _split_tf32(builder: Any, value: Any) -> tuple[Any, Any]:
 
 @intrinsic
 def mma_3xtf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
-    """`mma_tf32` as exact as float32: three products of the numbers' two parts, and no sum longer than them left to tensor cores."""
+    """`mma_tf32` as exact as float32: three products of the numbers' two parts; tensor cores sum those alone."""
     rows, columns = a.count // 4, b.count // 2
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sums = _unpack(builder, args[0], total.count)
-        left, right = ([_split_tf32(builder, v) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True))
+        left, right = (
+            [_split_tf32(builder, v) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
+        )
         for n in range(columns):
             b_high, b_rest = zip(*right[2 * n : 2 * n + 2], strict=True)
             for m in range(rows) if n % 2 == 0 else reversed(range(rows)):
                 a_high, a_rest = zip(*left[4 * m : 4 * m + 4], strict=True)
                 part = [F32(0)] * 4
                 for factors in ((a_rest, b_high), (a_high, b_rest), (a_high, b_high)):
-                    part = _mma_tf32(builder, part, *factors)
+                    part = _mma_tf32(builder, part, list(factors[0]), list(factors[1]))
                 for place, number in enumerate(part, start=4 * (m * columns + n)):
                     sums[place] = builder.fadd(sums[place], number)
         return _pack(builder, sums, F32)

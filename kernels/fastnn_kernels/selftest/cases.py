@@ -64,8 +64,15 @@ def _products() -> list[Case]:
         _product("few rows, many columns", 30, 1000, 1500, "", activation=1),
         _product("many large tiles", 1000, 40, 1000, transpose_b=1),
         _product("many large tiles, terms split, accumulate", 1024, 400, 768, transpose_a=1, accumulate=1),
-        *(_product(f"tensorfloat32 {m}", m, k, n, "", precision=1) for m, k, n in ((1000, 40, 1000), (200, 804, 501), (30, 1500, 1000))),
-        *(_product(f"tensorfloat32 {ta}{tb}", 33, 36, 40, precision=1, transpose_a=ta, transpose_b=tb) for ta in (0, 1) for tb in (0, 1)),
+        *(
+            _product(f"tensorfloat32 {m}", m, k, n, "", precision=1)
+            for m, k, n in ((1000, 40, 1000), (200, 804, 501), (30, 1500, 1000))
+        ),
+        *(
+            _product(f"tensorfloat32 {ta}{tb}", 33, 36, 40, precision=1, transpose_a=ta, transpose_b=tb)
+            for ta in (0, 1)
+            for tb in (0, 1)
+        ),
         _product("tensorfloat32, special values", 40, 33, 34, "", special=True, precision=1),
         _product("special values stay in their rows", 40, 33, 34, "", special=True),
         _product("special values, relu without a slope", 40, 33, 34, "", special=True, activation=1),

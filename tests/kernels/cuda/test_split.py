@@ -44,7 +44,14 @@ def product(m: int, k: int, n: int, workers: int, layout: tuple[int, int], **att
     a, b, bias, out = (rng.normal(size=size).astype(np.float32) for size in ((m, k), (k, n), n, (m, n)))
     exact, terms = a.astype(float) @ b + bias, np.abs(a).astype(float) @ np.abs(b) + np.abs(bias)
     stored = {"a": a.T.copy() if transpose_a else a, "b": b.T.copy() if transpose_b else b, "bias": bias, "out": out}
-    given = {"transpose_a": transpose_a, "transpose_b": transpose_b, "negative_slope": 0.0, "activation": 0, "accumulate": 0, "precision": 0}
+    given = {
+        "transpose_a": transpose_a,
+        "transpose_b": transpose_b,
+        "negative_slope": 0.0,
+        "activation": 0,
+        "accumulate": 0,
+        "precision": 0,
+    }
     execute("matmul", stored, given | attributes, workers=workers)
     return out, exact, terms
 

@@ -74,7 +74,7 @@ SHARED_ELEMENTS = max(LARGE.shared_elements, SMALL.shared_elements)
 
 @dataclass(frozen=True, slots=True)
 class TensorTile:
-    """``rows`` x ``columns`` of out for tensor cores, ``warp_rows`` x ``warp_columns`` by a warp; ``stages`` slabs in shared memory.
+    """``rows`` x ``columns`` of out by tensor cores, ``warp_rows`` x ``warp_columns`` by a warp; ``stages`` slabs in shared memory.
 
     Warps that are left over make further groups, as in `Tile`. A slab is what `copies` leaves there: an operand's numbers in
     the order of its own memory, each line with some padding, so that what a warp reads at a time lies in different banks.
@@ -124,22 +124,22 @@ TENSOR_SIZES = {
     256: ((128, 64, 32, 32, 3), (64, 64, 32, 32, 2), (32, 128, 32, 32, 2)),
     32: ((32, 32, 32, 32, 3), (16, 32, 16, 32, 2), (16, 16, 16, 16, 2)),
 }
-"""The tiles of `TENSOR_TILES` by the threads of a block. 32 x 32 by a warp: 16 loads and 24 products a step of 8 terms, and two sets
-of 32 sums in 128 registers, so that two blocks share a multiprocessor; 64 x 32 would load a quarter less and leave one."""
+"""The tiles of `TENSOR_TILES` by the threads of a block. 32 x 32 by a warp: for 8 terms 16 loads, 48 instructions to split what was
+loaded and 24 products, in 128 registers: two blocks share a multiprocessor. 64 x 32 would load a quarter less and leave one."""
 
 TENSOR_TILES = tuple(TensorTile(*sizes) for sizes in TENSOR_SIZES[THREADS])
-"""LARGE reads 0.09 bytes a multiply-add from L2: 2.8 TB/s at 60 TFLOP/s, of the 5.5 an H100's L2 gives; the one of medium size 0.125.
-The wide one is for batches of 17 to 32."""
+"""The large one reads 0.09 bytes a multiply-add from L2: 2.8 TB/s at 60 TFLOP/s, of the 5.5 that an H100's L2 gives; the medium one
+0.125. The wide one is for batches of 17 to 32."""
 
 TENSOR_SHARED_ELEMENTS = max(tile.shared_elements for tile in TENSOR_TILES)
 
 NO_TENSOR_TILE, TENSOR_LARGE, TENSOR_MEDIUM, TENSOR_WIDE = range(4)
 
 ENOUGH_WORK = 1 << 25 if not SIMULATED else 1 << 13
-"""Multiply-adds worth a tensor tile: SMALL reads half a byte for each from L2, here 3 us, which is what meeting costs a split tile."""
+"""Multiply-adds worth a tensor tile: SMALL reads half a byte for each from L2, here 3 us, what a split tile costs more."""
 
 ENOUGH_TILES = 96 if not SIMULATED else 4
-"""Tiles of the large kind for it to be worth while: most of an H100's 132 multiprocessors work, or all, where terms are split."""
+"""Tiles of the large kind that keep most of an H100's 132 multiprocessors busy, or all, where terms are split."""
 
 
 MOST_ITEMS = 264 if not SIMULATED else 12
@@ -154,8 +154,10 @@ PART_TERMS = 192 if not SIMULATED else 20
 COUNTERS = MOST_ITEMS
 """Elements of scratch that count arrivals, one a tile; they are 0 before a launch and after it."""
 
+_LARGEST = max(SMALL.rows * SMALL.columns, LARGE.rows * LARGE.columns, *(tile.rows * tile.columns for tile in TENSOR_TILES))
+
 SCRATCH_ELEMENTS = {
-    "float32": COUNTERS + 4 + MOST_ITEMS * max(tile.rows * tile.columns for tile in (*TENSOR_TILES, LARGE, SMALL)),
+    "float32": COUNTERS + 4 + MOST_ITEMS * _LARGEST,
     "float64": COUNTERS + 4 + MOST_ITEMS * SMALL.rows * SMALL.columns,
 }
 """Counters, and the sums of every part, from the first multiple of 16 bytes on."""
@@ -197,4 +199,4 @@ def work_items(dtype: str, m: int, n: int, terms: int) -> int:
 
 
 SUM_COLUMNS = 8
-"""Columns that a block of `sum_rows` sums: 32 bytes are what memory gives at a time; the block's groups of threads share the rows."""
+"""Columns that a block of `sum_rows` sums, 32 bytes, which memory gives at a time; the block's groups of threads share the rows."""

@@ -23,7 +23,6 @@ from fastnn_kernels.cuda.matmul.blocking import (
     TENSOR_MEDIUM,
     TENSOR_SHARED_ELEMENTS,
     TENSOR_TILES,
-    TENSOR_WIDE,
     Tile,
 )
 from fastnn_kernels.cuda.matmul.micro_kernel import multiply_of, places_of, put_sums_of, unchanged
@@ -78,7 +77,9 @@ TENSOR_CORES = 80
 def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, precision, worker, workers):
     """By small tiles, whatever the shape: all that float64 and small programs need."""
     shared, slope = ptx.shared_array(out.dtype.type, SHARED_ELEMENTS), out.dtype.type(negative_slope)
-    small_product(a, b, bias, scratch, shared, out, transpose_a, transpose_b, activation, slope, accumulate, precision, worker, workers)
+    small_product(
+        a, b, bias, scratch, shared, out, transpose_a, transpose_b, activation, slope, accumulate, precision, worker, workers
+    )
 
 
 @kernel
@@ -88,7 +89,7 @@ def matmul_float32(a, b, bias, scratch, out, transpose_a, transpose_b, activatio
     chosen = tensor_tile(out.shape[0], out.shape[1], a.shape[0] if ta else a.shape[1])
     if ptx.architecture() < TENSOR_CORES:
         shared = ptx.shared_array(np.float32, SHARED_ELEMENTS)
-        if chosen == TENSOR_LARGE or chosen == TENSOR_MEDIUM:
+        if chosen in (TENSOR_LARGE, TENSOR_MEDIUM):
             large_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
         else:
             small_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)

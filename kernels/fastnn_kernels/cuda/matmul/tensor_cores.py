@@ -1,5 +1,5 @@
-"""Float32 products on tensor cores, from sm_80: each number as a sum of two with 11 bits, three products instead of one (3xTF32); with
-`PRECISION_TENSORFLOAT32` one product of rounded numbers.
+"""Float32 products on tensor cores, from sm_80: each number as a sum of two with 11 bits, three products instead of one (3xTF32);
+with `PRECISION_TENSORFLOAT32` one product of rounded numbers.
 
 What is left out of three, the product of the two rests, is 2**-22 of a term at most. Tensor cores round sums towards zero, so only
 those of eight terms are theirs (Ootomo and Yokota 2022, "Recovering single precision accuracy from Tensor Cores").
@@ -83,7 +83,7 @@ def places_of(tile: TensorTile) -> Any:
 
 
 def _loader(stride: int, items: int, step: int, *, along_terms: bool) -> Any:
-    """``load(slabs, at)``: a lane's numbers of ``items`` neighbours, for one product, from ``at`` on in a slab of lines of ``stride``.
+    """``load(slabs, at)``: a lane's numbers of ``items`` neighbours, for one product; ``stride``: of the slab's lines.
 
     ``step`` is 16 for a, 8 for b. For the layouts see `ptx.mma_tf32`.
     """
@@ -124,16 +124,17 @@ def _multiply_of(tile: TensorTile, a_along: bool, b_along: bool) -> Any:
     a_stride, b_stride = tile.stride(tile.rows, along_terms=a_along), tile.stride(tile.columns, along_terms=b_along)
     load_a = _loader(a_stride, tile.warp_rows, 16, along_terms=a_along)
     load_b = _loader(b_stride, tile.warp_columns, 8, along_terms=b_along)
-    a_step, b_step, steps = TERMS * (1 if a_along else a_stride), TERMS * (1 if b_along else b_stride), tile.depth // tile.groups // TERMS
+    a_step, b_step, steps = (
+        TERMS * (1 if a_along else a_stride),
+        TERMS * (1 if b_along else b_stride),
+        tile.depth // tile.groups // TERMS,
+    )
 
     @kernel
     def multiply(sums, slabs, a_at, b_at, precise):
         for _ in range(ptx.again(ptx.int32(steps))):  # not unrolled: the numbers of one product are as many as registers hold
             a, b = load_a(slabs, a_at), load_b(slabs, b_at)
-            if precise:
-                sums = ptx.mma_3xtf32(sums, a, b)
-            else:
-                sums = ptx.mma_tf32(sums, ptx.round_tf32(a), ptx.round_tf32(b))
+            sums = ptx.mma_3xtf32(sums, a, b) if precise else ptx.mma_tf32(sums, ptx.round_tf32(a), ptx.round_tf32(b))
             a_at, b_at = ptx.int32(a_at + a_step), ptx.int32(b_at + b_step)
         return sums
 

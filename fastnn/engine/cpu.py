@@ -55,7 +55,7 @@ class CpuEngine:
 
     name = "cpu"
 
-    def scratch_elements(self, program: Program) -> int:
+    def scratch_elements(self, program: Program, batch: int) -> int:
         """Elements of the ``scratch`` segment: a constant for each worker; 0 when no row has a scratch operand."""
         uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
         return SCRATCH_ELEMENTS * max(config.num_threads(), LEAST_WORKERS) if uses else 0
@@ -84,7 +84,7 @@ class CpuEngine:
             sizes, values = sizes_of(row, memory, batch), _attribute_words(row, memory, batch)
             fill_row(words, adapters[units[row.op]], flags, addresses, sizes, values)
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
-        most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
+        most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program, batch) else MOST_WORKERS
         workers = choose_workers(program, memory, batch, most_workers)
         status = _status_address(program, memory)
         return Bound(memory, table, table.ctypes.data, len(table), patches, status, workers, most_workers)

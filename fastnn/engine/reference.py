@@ -42,7 +42,7 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def scratch_elements(self, program: Program) -> int:
+    def scratch_elements(self, program: Program, batch: int) -> int:
         """NumPy allocates what it needs: none."""
         return 0
 

@@ -1,10 +1,10 @@
-"""How many blocks an instruction has work for; read by whoever launches it. Numba is not needed."""
+"""What a launch of an instruction needs: blocks, and scratch. Read by whoever launches it; Numba is not needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastnn_kernels.cuda.matmul.blocking import SUM_COLUMNS, work_items
+from fastnn_kernels.cuda.matmul.blocking import SUM_COLUMNS, scratch_elements, work_items
 from fastnn_kernels.instructions import INSTRUCTIONS
 
 BLOCKS_PER_MULTIPROCESSOR = 4
@@ -30,9 +30,18 @@ def blocks_for(op: str, dtype: str, sizes: Mapping[str, int], attributes: Mappin
     if not INSTRUCTIONS[op].parallel:
         return 1
     if op == "matmul":
-        items = work_items(dtype, sizes["M"], sizes["N"], sizes["A0" if attributes["transpose_a"] else "A1"])
+        items = work_items(dtype, *_product(sizes, attributes))
     elif op == "sum_rows":
         items = -(-sizes["N"] // SUM_COLUMNS)
     else:
         items = -(-elements // ELEMENTS_PER_BLOCK)
     return max(1, min(most, items))
+
+
+def scratch_for(op: str, dtype: str, sizes: Mapping[str, int], attributes: Mapping[str, float]) -> int:
+    """Elements of an operand ``scratch``, whose first ones are 0, for sizes up to ``sizes``; 0 where there is no such operand."""
+    return scratch_elements(dtype, *_product(sizes, attributes)) if op == "matmul" else 0
+
+
+def _product(sizes: Mapping[str, int], attributes: Mapping[str, float]) -> tuple[int, int, int]:
+    return sizes["M"], sizes["N"], sizes["A0" if attributes["transpose_a"] else "A1"]

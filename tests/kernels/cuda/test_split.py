@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 from fastnn_kernels.cuda import SIMULATED, THREADS
-from fastnn_kernels.cuda.grid import blocks_for
+from fastnn_kernels.cuda.grid import blocks_for, scratch_for
 from fastnn_kernels.cuda.matmul import blocking
 from fastnn_kernels.cuda.matmul.blocking import (
     COUNTERS,
@@ -91,7 +91,7 @@ def test_tensorfloat32_is_one_product_of_rounded_numbers(kind: int) -> None:
 
 @simulated
 def test_counters_are_zero_again_after_a_launch() -> None:
-    from fastnn_kernels.cuda import device, kernels
+    from fastnn_kernels.cuda import device
 
     m, k, n = SHAPES[NO_TENSOR_TILE]
     stream, scratch = device.Stream(), np.full(SCRATCH_ELEMENTS["float32"], np.nan, np.float32)
@@ -110,7 +110,6 @@ def test_counters_are_zero_again_after_a_launch() -> None:
     assert (scratch[:COUNTERS].view(np.int32) == 0).all()
     assert np.isfinite(scratch[COUNTERS:]).any()  # the terms were split
     assert (arrays[3] == k).all()
-    assert "matmul" in kernels.KERNELS
 
 
 @pytest.mark.parametrize("tiles", [0, 1, 7, 96, 132, 133, 5000])
@@ -124,6 +123,21 @@ def test_parts_are_whole_slabs_none_is_empty_and_scratch_holds_them(tiles: int, 
     assert parts <= MOST_PARTS
     assert parts == 1 or parts * tiles <= MOST_ITEMS
     assert parts == 1 or terms >= blocking.PART_TERMS
+
+
+def test_scratch_is_enough_for_every_batch_up_to_the_largest() -> None:
+    attributes = {"transpose_a": 0}
+    for m, n, terms in ((1, 10, 784), (128, 512, 784), (700, 33, 5000), (5000, 5000, 5000), (8, 5, 30)):
+        sizes = {"M": m, "N": n, "A1": terms}
+        for dtype in ("float32", "float64"):
+            elements = scratch_for("matmul", dtype, sizes, attributes)
+            assert elements <= SCRATCH_ELEMENTS[dtype]
+            for tile in blocking.TILES[dtype]:
+                for rows in {1, m // 3, m}:
+                    tiles = tiles_of(rows, n, tile.rows, tile.columns)
+                    parts = -(-terms // terms_of_part(tiles, terms, tile.depth))
+                    assert parts <= 1 or COUNTERS + 4 + parts * tiles * tile.rows * tile.columns <= elements
+    assert scratch_for("sum_rows", "float32", {"M": 3, "N": 4}, {}) == 0
 
 
 def test_as_many_blocks_as_there_is_work() -> None:

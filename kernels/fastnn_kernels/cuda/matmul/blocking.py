@@ -98,7 +98,7 @@ class TensorTile:
 
     @property
     def depth(self) -> int:
-        """Terms of a slab: 16 for each group, whose sums tensor cores keep."""
+        """Terms of a slab: two products for each group."""
         return 16 * self.groups
 
     def stride(self, items: int, *, along_terms: bool) -> int:
@@ -141,7 +141,6 @@ ENOUGH_WORK = 1 << 25 if not SIMULATED else 1 << 13
 ENOUGH_TILES = 96 if not SIMULATED else 4
 """Tiles of the large kind that keep most of an H100's 132 multiprocessors busy, or all, where terms are split."""
 
-
 MOST_ITEMS = 264 if not SIMULATED else 12
 """Tiles whose terms are split make at most so many parts: two for each multiprocessor of an H100."""
 
@@ -154,13 +153,13 @@ PART_TERMS = 192 if not SIMULATED else 20
 COUNTERS = MOST_ITEMS
 """Elements of scratch that count arrivals, one a tile; they are 0 before a launch and after it."""
 
-_LARGEST = max(SMALL.rows * SMALL.columns, LARGE.rows * LARGE.columns, *(tile.rows * tile.columns for tile in TENSOR_TILES))
+TILES = {"float32": (SMALL, LARGE, *TENSOR_TILES), "float64": (SMALL,)}
+"""The tiles of a product by its float type."""
 
 SCRATCH_ELEMENTS = {
-    "float32": COUNTERS + 4 + MOST_ITEMS * _LARGEST,
-    "float64": COUNTERS + 4 + MOST_ITEMS * SMALL.rows * SMALL.columns,
+    dtype: COUNTERS + 4 + MOST_ITEMS * max(tile.rows * tile.columns for tile in tiles) for dtype, tiles in TILES.items()
 }
-"""Counters, and the sums of every part, from the first multiple of 16 bytes on."""
+"""Counters, and the sums of every part, from the first multiple of 16 bytes on: what any product needs."""
 
 (LARGE_ROWS, LARGE_COLUMNS), (MEDIUM_ROWS, MEDIUM_COLUMNS), (WIDE_ROWS, WIDE_COLUMNS) = (
     (tile.rows, tile.columns) for tile in TENSOR_TILES
@@ -196,6 +195,14 @@ def work_items(dtype: str, m: int, n: int, terms: int) -> int:
     tile = SMALL if number == NO_TENSOR_TILE else TENSOR_TILES[number - 1]
     tiles = tiles_of(m, n, tile.rows, tile.columns)
     return tiles * max(1, -(-terms // terms_of_part(tiles, terms, tile.depth)))
+
+
+def scratch_elements(dtype: str, m: int, n: int, terms: int) -> int:
+    """Elements of scratch for products up to this size, at most `SCRATCH_ELEMENTS`."""
+    if terms < 2 * PART_TERMS:
+        return COUNTERS
+    edge = max(max(tile.rows, tile.columns) for tile in TILES[dtype])  # a multiple of all others
+    return min(SCRATCH_ELEMENTS[dtype], COUNTERS + 4 + MOST_PARTS * (-(-m // edge) * edge) * (-(-n // edge) * edge))
 
 
 SUM_COLUMNS = 8

@@ -23,8 +23,8 @@ tiles_of, terms_of_part = kernel(blocking.tiles_of), kernel(blocking.terms_of_pa
 def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
     """``product(a, ..., workers)`` by tiles of one kind.
 
-    ``sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)`` leaves in shared memory the sums of
-    the terms from ``first`` to ``stop``, one after the other those of each group of threads. ``repaired``: see `store_of`.
+    ``sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)`` leaves in shared memory the sums
+    of the terms from ``first`` to ``stop``, one after the other those of each group of threads. ``repaired``: see `store_of`.
     """
     rows, columns, depth = tile.rows, tile.columns, tile.depth
     join_groups, join_parts, store = join_groups_of(tile), join_parts_of(tile), store_of(tile, repaired)

@@ -98,6 +98,7 @@ def store_of(tile: Tile | TensorTile, repaired: Any) -> Any:
     @kernel
     def store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate):
         m, n = out.shape
+        activation, accumulate = ptx.again(ptx.int32(activation)), ptx.again(ptx.int32(accumulate))
         for element in range(thread(), elements, THREADS):
             i, j = first_i + element // columns, first_j + element % columns
             if i < m and j < n:

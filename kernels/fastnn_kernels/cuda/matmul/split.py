@@ -30,9 +30,11 @@ def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
     join_groups, join_parts, store = join_groups_of(tile), join_parts_of(tile), store_of(tile, repaired)
 
     @kernel
-    def place_of(number, n):
-        across = ptx.int32((n + columns - 1) // columns)
-        return ptx.int32(number // across * rows), ptx.int32(number % across * columns)
+    def place_of(item, parts, n):
+        """Part, tile, and where that begins in out; divided anew: what else would be kept during a sum of terms does not fit."""
+        parts, across = ptx.again(parts), ptx.again(ptx.int32((n + columns - 1) // columns))
+        number, part = ptx.int32(item // parts), ptx.int32(item % parts)
+        return part, number, ptx.int32(number // across * rows), ptx.int32(number % across * columns)
 
     @kernel
     def product(
@@ -44,15 +46,15 @@ def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
         part_terms = ptx.int32(terms_of_part(tiles, terms, depth))
         parts = ptx.int32(max(1, (terms + part_terms - 1) // part_terms))
         for item in range(ptx.int32(worker), ptx.int32(tiles * parts), ptx.int32(workers)):
-            first_i, first_j = place_of(item // parts, n)
-            first = item % parts * part_terms
+            part, number, first_i, first_j = place_of(item, parts, n)
+            first = ptx.int32(part * part_terms)
+            terms = a.shape[0] if ptx.again(ptx.int32(transpose_a)) else a.shape[1]
             stop = ptx.int32(min(terms, first + part_terms))
-            sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, ptx.int32(first), stop)
+            sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)
             sync()
             join_groups(shared)
-            same = ptx.again(item)
-            if parts == 1 or join_parts(shared, scratch, same // parts, same % parts, parts):
-                first_i, first_j = place_of(same // parts, n)
+            part, number, first_i, first_j = place_of(ptx.again(item), parts, n)
+            if parts == 1 or join_parts(shared, scratch, number, part, parts):
                 store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 
@@ -62,9 +64,9 @@ def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
 @kernel
 def first_vector(scratch):
     """The first element behind the counters that 128-bit accesses may begin at."""
-    size, bytes_of_vector = ptx.unsigned(scratch.itemsize), ptx.unsigned(VECTOR_BYTES)
-    end = ptx.address_of(scratch) // size + ptx.unsigned(COUNTERS) + bytes_of_vector // size - ptx.unsigned(1)
-    return end // (bytes_of_vector // size) * (bytes_of_vector // size) - ptx.address_of(scratch) // size
+    size = scratch.itemsize
+    beyond = (ptx.again(ptx.int32(ptx.address_of(scratch))) + COUNTERS * size) % VECTOR_BYTES
+    return COUNTERS + (VECTOR_BYTES - beyond) // size
 
 
 def join_groups_of(tile: Tile | TensorTile) -> Any:
@@ -94,7 +96,7 @@ def join_parts_of(tile: Tile | TensorTile) -> Any:
     @kernel
     def join_parts(shared, scratch, number, part, parts):
         arrived = ptx.shared_array(np.int64, 1)
-        first = ptx.unsigned(number * parts * elements) + first_vector(scratch)
+        first = ptx.unsigned(number * parts * elements + first_vector(scratch))
         for quad in range(4 * thread(), elements, 4 * THREADS):
             ptx.store4(scratch, first + ptx.unsigned(part * elements + quad), ptx.load4(shared, ptx.unsigned(quad)))
         sync()

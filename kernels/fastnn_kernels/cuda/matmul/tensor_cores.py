@@ -33,28 +33,27 @@ def tensor_sum_of(tile: TensorTile) -> Any:
     @kernel
     def sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop):
         x, y, (a_rows, a_columns), (b_rows, b_columns) = flat(a), flat(b), a.shape, b.shape
-        a_along, b_along, precise = transpose_a == 0, transpose_b != 0, precision != PRECISION_TENSORFLOAT32
         a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
         a_columns, b_columns = ptx.int32(a_columns), ptx.int32(b_columns)
-        a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, a_along, first_i, first, stop)
-        b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, b_along, first_j, first, stop)
-        a_place, b_place = where(a_along, b_along)
+        a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, transpose_a == 0, first_i, first, stop)
+        b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, transpose_b != 0, first_j, first, stop)
+        a_place, b_place = where(transpose_a == 0, transpose_b != 0)
         sums = ptx.zeros(np.float32, count)
-        reading, writing = ptx.int32(0), ptx.int32(0)
+        writing = ptx.int32(0)
         for term in range(ptx.int32(-depth * (stages - 1)), ptx.int32(stop - first), ptx.int32(depth)):
             if term >= 0:
                 ptx.copies_wait(ahead)
                 sync()
-            a_lie, b_lie = ptx.again(ptx.int32(a_along)) != 0, ptx.again(ptx.int32(b_along)) != 0
-            copy_a(shared, writing, x, a_columns, a_lie, a_aligned, a_at, a_source, a_lines, a_left)
-            copy_b(shared, writing + b_first, y, b_columns, b_lie, b_aligned, b_at, b_source, b_lines, b_left)
+            a_along, b_along = ptx.again(ptx.int32(transpose_a)) == 0, ptx.again(ptx.int32(transpose_b)) != 0
+            copy_a(shared, writing, x, a_columns, a_along, a_aligned, a_at, a_source, a_lines, a_left)
+            copy_b(shared, writing + b_first, y, b_columns, b_along, b_aligned, b_at, b_source, b_lines, b_left)
             ptx.copies_commit()
-            a_source, a_lines, a_left = advance_a(a_columns, a_lie, a_source, a_lines, a_left)
-            b_source, b_lines, b_left = advance_b(b_columns, b_lie, b_source, b_lines, b_left)
+            a_source, a_lines, a_left = advance_a(a_columns, a_along, a_source, a_lines, a_left)
+            b_source, b_lines, b_left = advance_b(b_columns, b_along, b_source, b_lines, b_left)
             writing = ptx.int32(0 if writing == last else writing + stage)
-            if term >= 0:
-                sums = multiply(sums, shared, ptx.int32(reading + a_place), ptx.int32(reading + b_place), a_along, b_along, precise)
-                reading = ptx.int32(0 if reading == last else reading + stage)
+            if term >= 0:  # the slab that will be overwritten next
+                precise = ptx.again(ptx.int32(precision)) != PRECISION_TENSORFLOAT32
+                sums = multiply(sums, shared, ptx.int32(writing + a_place), ptx.int32(writing + b_place), a_along, b_along, precise)
         ptx.copies_wait(0)
         sync()
         group, row, column, lane = places()
@@ -159,6 +158,7 @@ def exact_unless_finite(value, a, b, i, j, transpose_a, transpose_b):
     if isfinite(value):
         return value
     x, y, total = flat(a), flat(b), type(value)(0)
+    transpose_a, transpose_b = ptx.again(ptx.int32(transpose_a)), ptx.again(ptx.int32(transpose_b))
     terms, x_step, y_step = a.shape[1], 1, b.shape[1]
     x_at, y_at = i * a.shape[1], j
     if transpose_a:

@@ -8,7 +8,8 @@ An instruction is declared by its *contract line*::
 * ``name?``: optional, its address is 0 (an array of length 0) when absent;
 * ``name+``: written *and* read (in-out);
 * ``name~``: a gradient: written, and read as well when the attribute ``accumulate`` is 1 (then the result is added to it);
-* ``scratch (Z,)``: private working memory that the engine supplies; worker w uses the elements from ``w * (Z // workers)``;
+* ``scratch (Z,)``: working memory that the engine supplies; on the CPU worker w uses the elements from ``w * (Z // workers)``,
+  on a GPU blocks share it, and its first elements are 0 before a row and after it;
 * dimensions are letters bound by the operands' shapes, or literal integers;
 * dtypes: ``f`` the program's own (float32 or float64), ``f8`` float64, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
 * after the semicolon: attributes, ``i`` int64 or ``d`` float64.

@@ -11,7 +11,7 @@ from fastnn_kernels.cuda import SIMULATED
 from fastnn_kernels.cuda import device as gpu
 from fastnn_kernels.instructions import INSTRUCTIONS
 
-from fastnn import Input, Sequential
+from fastnn import Input, Sequential, config
 from fastnn.layers import Activation, Dense, Flatten, LeakyReLU, ReLU
 from fastnn.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastnn.optimizers import SGD, Adam, RMSprop
@@ -100,7 +100,7 @@ DOUBLE = list(TRAININGS)[:2] if SIMULATED else TRAININGS
 def test_a_training_on_the_device_equals_the_reference(name, dtype, steps, monkeypatch):
     if reason := gpu.why_not():
         pytest.skip(reason)
-    monkeypatch.setattr("fastnn.config._settings", {"floatx": dtype, "threads": None, "device": None})
+    monkeypatch.setattr(config, "_settings", {**config._settings, "floatx": dtype, "threads": None, "device": None})
     wanted, _ = train(name, "reference", dtype)
     found, _ = train(name, "cuda", dtype)
     tolerance = 2e-5 if dtype == "float32" else 1e-12

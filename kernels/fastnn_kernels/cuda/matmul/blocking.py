@@ -153,7 +153,7 @@ PART_TERMS = 192 if not SIMULATED else 20
 COUNTERS = MOST_ITEMS
 """Elements of scratch that count arrivals, one a tile; they are 0 before a launch and after it."""
 
-TILES = {"float32": (SMALL, LARGE, *TENSOR_TILES), "float64": (SMALL,)}
+TILES: dict[str, tuple[Tile | TensorTile, ...]] = {"float32": (SMALL, LARGE, *TENSOR_TILES), "float64": (SMALL,)}
 """The tiles of a product by its float type."""
 
 SCRATCH_ELEMENTS = {
@@ -192,7 +192,7 @@ def terms_of_part(tiles: int, terms: int, depth: int) -> int:
 def work_items(dtype: str, m: int, n: int, terms: int) -> int:
     """Parts of tiles that a product on tensor cores, where it takes them, shares out among blocks."""
     number = tensor_tile(m, n, terms) if dtype == "float32" else NO_TENSOR_TILE
-    tile = SMALL if number == NO_TENSOR_TILE else TENSOR_TILES[number - 1]
+    tile: Tile | TensorTile = SMALL if number == NO_TENSOR_TILE else TENSOR_TILES[number - 1]
     tiles = tiles_of(m, n, tile.rows, tile.columns)
     return tiles * max(1, -(-terms // terms_of_part(tiles, terms, tile.depth)))
 

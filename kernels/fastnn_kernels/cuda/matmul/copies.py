@@ -34,7 +34,8 @@ def copy_quad(slabs, at, x, source, there, left, aligned):
 def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
     """``begin``, ``copy`` and ``advance`` for an operand of a tile: where a thread's first quad lies, slab by slab.
 
-    ``at`` in the slab, ``source`` in the matrix, and how many ``lines`` and elements ``left`` of its line there are from there on.
+    ``source`` in the matrix, how many ``lines`` and elements ``left`` of its line there are from there on. Its place in a slab is
+    computed each time: that takes no register.
     """
     depth, quads = tile.depth, items_of_slab * tile.depth // (4 * THREADS)
     quads_of_item, quads_of_term = depth // 4, items_of_slab // 4
@@ -44,11 +45,17 @@ def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
     def begin(rows, columns, along_terms, first_item, first, stop):
         if along_terms:
             item, term = thread() // quads_of_item, thread() % quads_of_item * 4
-            at, source = item * item_stride + term, (first_item + item) * columns + first + term
-            return ptx.int32(at), source, ptx.int32(rows - first_item - item), ptx.int32(stop - first - term)
+            source = (first_item + item) * columns + first + term
+            return source, ptx.int32(rows - first_item - item), ptx.int32(stop - first - term)
         term, item = thread() // quads_of_term, thread() % quads_of_term * 4
-        at, source = term * term_stride + item, (first + term) * columns + first_item + item
-        return ptx.int32(at), source, ptx.int32(stop - first - term), ptx.int32(columns - first_item - item)
+        source = (first + term) * columns + first_item + item
+        return source, ptx.int32(stop - first - term), ptx.int32(columns - first_item - item)
+
+    @kernel
+    def place(along_terms):
+        if along_terms:
+            return ptx.int32(thread() // quads_of_item * item_stride + thread() % quads_of_item * 4)
+        return ptx.int32(thread() // quads_of_term * term_stride + thread() % quads_of_term * 4)
 
     @kernel
     def advance(columns, along_terms, source, lines, left):
@@ -56,10 +63,11 @@ def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
             return source + depth, lines, ptx.int32(left - depth)
         return source + depth * columns, ptx.int32(lines - depth), left
 
-    text = ["def copy(slabs, first, x, columns, along_terms, aligned, at, source, lines, left):"]
+    text = ["def copy(slabs, first, x, columns, along_terms, aligned, source, lines, left):"]
     text += [f"    line = {THREADS // quads_of_item} if along_terms else {THREADS // quads_of_term}"]
+    text += ["    first = first + place(along_terms)"]
     text += [f"    step = line * ({item_stride} if along_terms else {term_stride})"]
     for number in range(quads):
-        places = f"first + at + {number} * step, x, source + {number} * line * columns"
+        places = f"first + {number} * step, x, source + {number} * line * columns"
         text += [f"    copy_quad(slabs, {places}, lines > {number} * line, left, aligned)"]
-    return begin, defined("\n".join(text), copy_quad=copy_quad), advance
+    return begin, defined("\n".join(text), copy_quad=copy_quad, place=place), advance

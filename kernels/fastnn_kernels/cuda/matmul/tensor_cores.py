@@ -35,9 +35,8 @@ def tensor_sum_of(tile: TensorTile) -> Any:
         x, y, (a_rows, a_columns), (b_rows, b_columns) = flat(a), flat(b), a.shape, b.shape
         a_aligned, b_aligned = is_vector_aligned(x, a_columns), is_vector_aligned(y, b_columns)
         a_columns, b_columns = ptx.int32(a_columns), ptx.int32(b_columns)
-        a_at, a_source, a_lines, a_left = begin_a(a_rows, a_columns, transpose_a == 0, first_i, first, stop)
-        b_at, b_source, b_lines, b_left = begin_b(b_rows, b_columns, transpose_b != 0, first_j, first, stop)
-        a_place, b_place = where(transpose_a == 0, transpose_b != 0)
+        a_source, a_lines, a_left = begin_a(a_rows, a_columns, transpose_a == 0, first_i, first, stop)
+        b_source, b_lines, b_left = begin_b(b_rows, b_columns, transpose_b != 0, first_j, first, stop)
         sums = ptx.zeros(np.float32, count)
         writing = ptx.int32(0)
         for term in range(ptx.int32(-depth * (stages - 1)), ptx.int32(stop - first), ptx.int32(depth)):
@@ -45,13 +44,14 @@ def tensor_sum_of(tile: TensorTile) -> Any:
                 ptx.copies_wait(ahead)
                 sync()
             a_along, b_along = ptx.again(ptx.int32(transpose_a)) == 0, ptx.again(ptx.int32(transpose_b)) != 0
-            copy_a(shared, writing, x, a_columns, a_along, a_aligned, a_at, a_source, a_lines, a_left)
-            copy_b(shared, writing + b_first, y, b_columns, b_along, b_aligned, b_at, b_source, b_lines, b_left)
+            copy_a(shared, writing, x, a_columns, a_along, a_aligned, a_source, a_lines, a_left)
+            copy_b(shared, writing + b_first, y, b_columns, b_along, b_aligned, b_source, b_lines, b_left)
             ptx.copies_commit()
             a_source, a_lines, a_left = advance_a(a_columns, a_along, a_source, a_lines, a_left)
             b_source, b_lines, b_left = advance_b(b_columns, b_along, b_source, b_lines, b_left)
             writing = ptx.int32(0 if writing == last else writing + stage)
             if term >= 0:  # the slab that will be overwritten next
+                a_place, b_place = where(a_along, b_along)
                 precise = ptx.again(ptx.int32(precision)) != PRECISION_TENSORFLOAT32
                 sums = multiply(sums, shared, ptx.int32(writing + a_place), ptx.int32(writing + b_place), a_along, b_along, precise)
         ptx.copies_wait(0)

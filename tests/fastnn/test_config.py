@@ -76,3 +76,19 @@ def test_an_unknown_device_is_refused_where_it_is_named(monkeypatch, name, hint)
 def test_a_device_that_is_not_a_string_is_refused():
     with pytest.raises(TypeError, match="device name must be a string such as 'cpu', or None, got 0"):
         config.set_device(0)
+
+
+def test_matmul_precision():
+    assert config.matmul_precision() == "float32"
+    config.set_matmul_precision("tensorfloat32")
+    assert config.matmul_precision() == "tensorfloat32"
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [("high", "tensorfloat32"), ("float33", "float32"), ("tf32", "tensorfloat32"), (1, None)]
+)
+def test_an_unknown_precision_is_refused(value, meant):
+    with pytest.raises(ValueError, match="matmul_precision must be 'float32' or 'tensorfloat32'") as refusal:
+        config.set_matmul_precision(value)
+    assert (f"Did you mean {meant!r}?" in str(refusal.value)) == (meant is not None)
+    assert config.matmul_precision() == "float32"

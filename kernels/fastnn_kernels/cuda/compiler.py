@@ -15,7 +15,7 @@ from numba.cuda import dispatcher, types
 
 from fastnn_kernels.cuda import probe, ptx
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
-from fastnn_kernels.cuda.kernels import BLOCKS
+from fastnn_kernels.cuda.kernels import blocks_of
 from fastnn_kernels.units import symbol
 
 ENTRY = re.compile(r"\.entry\s+(\w+)")
@@ -61,7 +61,7 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
             abi="numba",
             cc=target,
             output="ptx",
-            launch_bounds=(ptx.THREADS, BLOCKS.get(unit, 1)),
+            launch_bounds=(ptx.THREADS, blocks_of(unit, capability)),
             fastmath=False,
         )
     (mangled,) = ENTRY.findall(text)

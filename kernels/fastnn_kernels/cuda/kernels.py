@@ -51,3 +51,8 @@ KERNELS_OF_UNITS: dict[str, Any] = {"matmul-float32": gemm.matmul_float32}
 BLOCKS = {"matmul-float32": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""
+
+
+def blocks_of(unit: str, capability: tuple[int, int]) -> int:
+    """`BLOCKS` of a unit; one on sm_120, for which the assembler keeps two numbers of a product in memory rather than in registers."""
+    return 1 if capability >= (12, 0) else BLOCKS.get(unit, 1)

@@ -54,5 +54,5 @@ registers a thread."""
 
 
 def blocks_of(unit: str, capability: tuple[int, int]) -> int:
-    """`BLOCKS` of a unit; one on sm_120, for which the assembler keeps two numbers of a product in memory rather than in registers."""
+    """`BLOCKS` of a unit; one on sm_120, where 128 registers are not enough for all of a product's tiles."""
     return 1 if capability >= (12, 0) else BLOCKS.get(unit, 1)

@@ -53,6 +53,10 @@ BLOCKS = {"matmul-float32": 2}
 registers a thread."""
 
 
+ENOUGH_REGISTERS = ((7, 5), (8, 0), (9, 0), (10, 0))
+"""Architectures for which the assembler finds room for several `BLOCKS`; for the others 128 registers are one or two too few."""
+
+
 def blocks_of(unit: str, capability: tuple[int, int]) -> int:
-    """`BLOCKS` of a unit; one on sm_120, where 128 registers are not enough for all of a product's tiles."""
-    return 1 if capability >= (12, 0) else BLOCKS.get(unit, 1)
+    """`BLOCKS` of a unit on an architecture."""
+    return BLOCKS.get(unit, 1) if capability in ENOUGH_REGISTERS else 1

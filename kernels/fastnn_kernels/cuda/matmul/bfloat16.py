@@ -28,14 +28,19 @@ def half_product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) ->
     warp_place, multiply, store = warp_place_of(tile), multiply_of(tile, a_along_terms, b_along_terms), store_of(tile)
 
     @kernel
+    def tile_place(number, n):
+        """Where a tile begins in out; divided anew, as in `split`."""
+        across = ptx.again(ptx.int32((n + columns - 1) // columns))
+        return ptx.int32(number // across * rows), ptx.int32(number % across * columns)
+
+    @kernel
     def product(a, b, bias, shared, out, activation, slope, accumulate, worker, workers):
         """While a slab's products are computed, the next ones are on their way. Counters have 32 bits: registers are scarce."""
         m, n = out.shape
         x, y, slabs, terms = flat(a), flat(b), ptx.halves(shared), ptx.int32(a.shape[terms_axis] + away)
-        tiles_across = (n + columns - 1) // columns
-        tiles = (m + rows - 1) // rows * tiles_across
+        tiles = (m + rows - 1) // rows * ((n + columns - 1) // columns)
         for number in range(ptx.int32(worker), ptx.int32(tiles), ptx.int32(workers)):
-            first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
+            first_i, first_j = tile_place(number, n)
             row, column, lane = warp_place()
             a_place, b_place = place_a(row, lane), place_b(column, lane)
             sums = ptx.zeros(np.float32, sums_count)
@@ -53,6 +58,7 @@ def half_product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) ->
                 now = ptx.int32(now + stage if now + stage < end else 0)
             ptx.copies_wait(0)
             sync()
+            first_i, first_j = tile_place(ptx.again(number), n)
             store(sums, shared, out, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 

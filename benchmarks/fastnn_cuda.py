@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
-from fastnn_kernels.cuda.call import BLOCKS_PER_MULTIPROCESSOR, ELEMENTS_PER_BLOCK
+from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR, blocks_for
+from fastnn_kernels.cuda.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.operands import check_operands, supply_scratch
 from fastnn_kernels.units import unit_name
@@ -22,15 +22,17 @@ LAUNCHES = 32
 
 def prepare(spec: KernelSpec, data: Data, attributes: dict[str, float]) -> Task:
     """The instruction of ``spec`` on the arrays of ``data``, which are sent once; `Task.run` brings the result back."""
-    instruction, blocks, stream = INSTRUCTIONS[spec.op], blocks_for(spec, data), device.Stream()
-    arrays: dict[str, Any] = supply_scratch(instruction, data, SCRATCH_ELEMENTS * blocks, spec.dtype)
+    instruction, stream = INSTRUCTIONS[spec.op], device.Stream()
+    arrays: dict[str, Any] = supply_scratch(instruction, data, SCRATCH_ELEMENTS[spec.dtype], spec.dtype)
     sizes = check_operands(instruction, arrays, spec.dtype)
     names = [operand.name for operand in instruction.operands]
     buffers = {name: device.allocate(arrays[name].nbytes) for name in names if name in arrays}
     for name, buffer in buffers.items():
         stream.upload(buffer.address, arrays[name])
     addresses = [buffers[name].address if name in buffers else 0 for name in names]
-    unit = unit_name(spec.op, spec.dtype)
+    unit, most = unit_name(spec.op, spec.dtype), BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
+    largest = max(array.size for name, array in data.items() if name in names)
+    blocks = blocks_for(spec.op, spec.dtype, dict(zip(instruction.dimensions, sizes, strict=True)), attributes, largest, most)
     launch = (device.load([unit])[unit], blocks, (0, *addresses, *sizes, *attributes.values()))
     one, several = stream.capture([launch]), stream.capture([launch] * LAUNCHES)
     result = result_name(spec.op)
@@ -48,12 +50,3 @@ def prepare(spec: KernelSpec, data: Data, attributes: dict[str, float]) -> Task:
 
     stream.synchronize()
     return Task(run, many=many)
-
-
-def blocks_for(spec: KernelSpec, data: Data) -> int:
-    """As many as the engine launches for this instruction."""
-    if not INSTRUCTIONS[spec.op].parallel:
-        return 1
-    most = BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
-    largest = max(data[each.name].size for each in INSTRUCTIONS[spec.op].operands if each.name in data)
-    return max(1, min(most, -(-largest // ELEMENTS_PER_BLOCK)))

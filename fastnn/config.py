@@ -1,4 +1,4 @@
-"""Settings of the whole process. The names of ``keras.config``, and beside them threads, device, memory for samples."""
+"""Settings of the whole process: float type, threads, device and more. The names of ``keras.config``, and others beside them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "matmul_precision",
     "num_threads",
     "sample_memory",
     "set_device",
     "set_dtype_policy",
     "set_floatx",
+    "set_matmul_precision",
     "set_num_threads",
     "set_sample_memory",
 ]
@@ -33,7 +35,17 @@ FLOAT_TYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "reference")
 """Names of the engines, which `fastnn.engine.select` tells apart."""
 
-_settings: dict[str, Any] = {"floatx": "float32", "policy": None, "threads": None, "device": None, "sample_memory": None}
+MATMUL_PRECISIONS = ("float32", "tensorfloat32")
+"""As in JAX's ``jax_default_matmul_precision``; in the order of `fastnn_kernels.instructions`' numbers."""
+
+_settings: dict[str, Any] = {
+    "floatx": "float32",
+    "policy": None,
+    "threads": None,
+    "device": None,
+    "sample_memory": None,
+    "matmul_precision": "float32",
+}
 
 MOST_THREADS = 1024
 """As many as a kernel's work is split among."""
@@ -108,6 +120,40 @@ def set_dtype_policy(policy: DTypePolicy | str | None) -> None:
     from fastnn import dtype_policies
 
     _settings["policy"] = None if policy is None else dtype_policies.get(policy)
+
+
+def matmul_precision() -> str:
+    """The precision of float32 products of matrices: ``"float32"`` unless `set_matmul_precision` said otherwise.
+
+    >>> matmul_precision()
+    'float32'
+    """
+    return _settings["matmul_precision"]
+
+
+def set_matmul_precision(value: str) -> None:
+    """Set the precision of float32 products of matrices, in every model from its next call on.
+
+    ``"tensorfloat32"`` lets NVIDIA GPUs from Ampere on round what they multiply to 11 bits, as TensorFlow does unless told not to,
+    and sum in float32: ``abs(out - exact) <= 2**-10 * (abs(a) @ abs(b))`` and the sum's own rounding. Small products stay exact,
+    where nothing would be gained. Other devices, and float64, do not heed it.
+
+    Parameters
+    ----------
+    value
+        ``"float32"`` or ``"tensorfloat32"``.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is neither.
+    """
+    if value not in MATMUL_PRECISIONS:
+        close = near_matches(str(value), MATMUL_PRECISIONS, count=1)
+        close = {"highest": ["float32"], "high": ["tensorfloat32"], "tf32": ["tensorfloat32"]}.get(str(value).lower(), close)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"matmul_precision must be 'float32' or 'tensorfloat32', got {value!r}.{meant}")
+    _settings["matmul_precision"] = str(value)
 
 
 def epsilon() -> float:

@@ -16,7 +16,7 @@ from fastnn.bench.timing import Task
 from fastnn.bench.with_fastnn import infer, train
 
 ATTRIBUTES: dict[str, float] = {
-    **dict.fromkeys(("activation", "accumulate", "nesterov"), 0),
+    **dict.fromkeys(("activation", "accumulate", "nesterov", "precision"), 0),
     **dict.fromkeys(("label_smoothing", "momentum", "negative_slope", "threshold"), 0.0),
     **ADAM,
     **RMSPROP,

@@ -23,8 +23,8 @@ class Engine(Protocol):
     takes_device_arrays: bool
     """Whether inputs may be arrays that lie on the GPU."""
 
-    def scratch_elements(self, program: Program) -> int:
-        """Elements of the ``scratch`` segment that ``program`` needs on this engine."""
+    def scratch_elements(self, program: Program, batch: int) -> int:
+        """Elements of the ``scratch`` segment that ``program`` needs on this engine for batches of up to ``batch`` samples."""
 
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""

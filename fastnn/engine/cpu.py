@@ -58,7 +58,7 @@ class CpuEngine:
     name = "cpu"
     takes_device_arrays = False
 
-    def scratch_elements(self, program: Program) -> int:
+    def scratch_elements(self, program: Program, batch: int) -> int:
         """Elements of the ``scratch`` segment: a constant for each worker; 0 when no row has a scratch operand."""
         uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
         return SCRATCH_ELEMENTS * max(config.num_threads(), LEAST_WORKERS) if uses else 0
@@ -87,7 +87,7 @@ class CpuEngine:
             sizes, values = sizes_of(row, memory, batch), _attribute_words(row, memory, batch)
             fill_row(words, adapters[units[row.op]], flags, addresses, sizes, values)
         patches = [patch for number, row in enumerate(program.rows) for patch in _patches(row, number * ROW_WORDS)]
-        most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program) else MOST_WORKERS
+        most_workers = memory.scratch_elements // SCRATCH_ELEMENTS if self.scratch_elements(program, batch) else MOST_WORKERS
         work, meetings = parallel_work(program, memory, batch), sum(row.barrier for row in program.rows)
         workers, steps_alone = cost.workers_for(work, meetings, most_workers), cost.RUN_NS / max(work, 1.0)
         status = _status_address(program, memory)

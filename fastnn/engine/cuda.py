@@ -9,8 +9,7 @@ from types import ModuleType
 
 from fastnn_kernels.cpu import objects
 from fastnn_kernels.cpu.execute import execute
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
-from fastnn_kernels.cuda.call import BLOCKS_PER_MULTIPROCESSOR
+from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR, scratch_for
 from fastnn_kernels.instructions import INSTRUCTIONS, STEP
 from fastnn_kernels.units import INTERPRETER, unit_name
 
@@ -18,7 +17,7 @@ from fastnn.config import FLOAT_TYPES
 from fastnn.engine.base import Progress, Stop
 from fastnn.engine.cuda_steps import Launches, OneBlock, interpreter_unit, one_block_pays, run_windows
 from fastnn.engine.device_memory import DeviceMemory
-from fastnn.engine.rows import operand_called
+from fastnn.engine.rows import largest, operand_called
 from fastnn.engine.windows import windows_for
 from fastnn.memory import Memory, lent
 from fastnn.program import Program
@@ -61,10 +60,9 @@ class CudaEngine:
         self._device, self._ready = device, cache(device.ready)
         self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
 
-    def scratch_elements(self, program: Program) -> int:
-        """Elements of the ``scratch`` segment: a constant for each block; 0 when no row has a scratch operand."""
-        uses = any(operand is not None and operand.segment == "scratch" for row in program.rows for operand in row.operands)
-        return SCRATCH_ELEMENTS * self._most_blocks if uses else 0
+    def scratch_elements(self, program: Program, batch: int) -> int:
+        """Elements of the ``scratch`` segment: what the largest row needs, 0 when no row has a scratch operand."""
+        return max((scratch_for(row.op, program.dtype, *largest(row, batch)) for row in program.rows), default=0)
 
     def prepare(self, programs: Sequence[Program], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, what ``programs`` need."""

@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.cuda.call import blocks_for
+from fastnn_kernels.cuda.grid import blocks_for
 from fastnn_kernels.cuda.interpreter import NUMBERS
+from fastnn_kernels.cuda.matmul.blocking import ENOUGH_WORK
 from fastnn_kernels.instructions import (
     CONTROL_WORDS,
     FLAG_STATUS,
@@ -73,15 +74,16 @@ class Launches:
     def _launch(self, row: Row) -> tuple[Any, int, tuple[int | float, ...]]:
         """Entry, blocks and arguments of one row; see `fastnn_kernels.cuda.adapters`."""
         addresses = [self._device.address(operand, self._memory.inputs) for operand in row.operands]
-        values = attributes_of(row, self._memory, self._batch)
-        arguments = (self._status, *addresses, *sizes_of(row, self._memory, self._batch), *values)
-        return self._entries[row.op], self._blocks(row), arguments
+        sizes, values = sizes_of(row, self._memory, self._batch), attributes_of(row, self._memory, self._batch)
+        arguments = (self._status, *addresses, *sizes, *values)
+        return self._entries[row.op], self._blocks(row, sizes, values), arguments
 
-    def _blocks(self, row: Row) -> int:
-        if not row.instruction.parallel:
-            return 1
+    def _blocks(self, row: Row, sizes: Sequence[int], values: Sequence[int | float]) -> int:
         worked_on = [operand for operand in row.operands if operand is not None and operand.segment not in ("inputs", "scratch")]
-        return blocks_for(max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on), self._most_blocks)
+        elements = max(prod(self._memory.shape(operand, self._batch)) for operand in worked_on)
+        letters, names = row.instruction.dimensions, [name for name, _ in row.instruction.attributes]
+        named = dict(zip(letters, sizes, strict=True)), dict(zip(names, values, strict=True))
+        return blocks_for(row.op, self._memory.program.dtype, *named, elements, self._most_blocks)
 
     def rebind_inputs(self) -> None:
         """Follow ``memory.inputs``; the graph stays when nothing moved."""
@@ -173,9 +175,10 @@ def interpreter_unit(memory: Memory) -> str:
 
 
 def one_block_pays(memory: Memory, batch: int, rows: Sequence[int]) -> bool:
-    """Whether one block does a step's work before a graph has launched it."""
+    """Whether one block does a step's work before a graph has launched it, with the same bits: by small tiles."""
     work = [work_of(memory.program.rows[number], memory, batch) for number in rows]
-    return sum(multiplied / MULTIPLY_ADDS_PER_NS + moved / BYTES_PER_NS for multiplied, moved in work) < LAUNCH_NS * len(rows)
+    duration = sum(multiplied / MULTIPLY_ADDS_PER_NS + moved / BYTES_PER_NS for multiplied, moved in work)
+    return duration < LAUNCH_NS * len(rows) and all(multiplied < ENOUGH_WORK for multiplied, _ in work)
 
 
 def run_windows(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.matmul.blocking import COUNTERS
 from fastnn_kernels.cuda.streams import in_order
 from fastnn_kernels.instructions import CONTROL_WORDS, NEXT_POSITION, POSITION, STEP
 from numpy.typing import NDArray
@@ -109,6 +110,8 @@ class DeviceMemory:
         self._both_ways = [name for name in ("control", "totals") if own[name].nbytes]
         if "grads" in own:
             self.stream.upload(self._segments["grads"], own["grads"])  # zeros between the weights
+        if own["scratch"].nbytes:
+            self.stream.upload(self._segments["scratch"], own["scratch"][: COUNTERS * program.item_bytes])
 
     # -- addresses -------------------------------------------------------------------------------------------------------
 

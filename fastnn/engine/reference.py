@@ -43,7 +43,7 @@ class ReferenceEngine:
     name = "reference"
     takes_device_arrays = False
 
-    def scratch_elements(self, program: Program) -> int:
+    def scratch_elements(self, program: Program, batch: int) -> int:
         """NumPy allocates what it needs: none."""
         return 0
 

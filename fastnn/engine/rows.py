@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from math import isqrt, prod
+from typing import Any
 
 from fastnn_kernels.instructions import INSTRUCTIONS, PRODUCTS
 
 from fastnn.memory import Memory
-from fastnn.program import Operand, Row, Size, Symbol
+from fastnn.program import BATCH, Operand, Row, Size, Symbol
 
 
 @cache
@@ -43,6 +44,17 @@ def attributes_of(row: Row, memory: Memory, batch: int) -> list[int | float]:
         memory.size(value, batch) if isinstance(value, Symbol) else float(value) if kind == "d" else int(value)
         for (_, kind), value in zip(row.instruction.attributes, row.attributes, strict=True)
     ]
+
+
+def largest(row: Row, batch: int) -> tuple[dict[str, int], dict[str, float]]:
+    """The row's dimension letters and attributes by name, for ``batch`` samples; 0 for what else is known only when it is bound."""
+
+    def bound(size: Size | float) -> Any:
+        return size if not isinstance(size, Symbol) else size.multiple * batch if size.name == BATCH.name else 0
+
+    letters, names = row.instruction.dimensions, [name for name, _ in row.instruction.attributes]
+    sizes = {letter: bound(size) for letter, (size, _) in zip(letters, dimensions(row), strict=True)}
+    return sizes, {name: bound(value) for name, value in zip(names, row.attributes, strict=True)}
 
 
 def operand_called(row: Row, name: str) -> Operand | None:

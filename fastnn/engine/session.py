@@ -45,7 +45,7 @@ class Session:
         draws: Sequence[Draws] = (),
     ) -> None:
         self.engine, self.program, self.batch = engine, program, batch
-        scratch = engine.scratch_elements(program)
+        scratch = engine.scratch_elements(program, batch)
         arenas = list(dict.fromkeys(variable.buffer for variable in weights if variable.buffer is not None))
         arrays = [variable.memory for variable in weights]
         self.memory = Memory(program, batch, arrays, scratch=scratch, shared=shared, arenas=arenas)

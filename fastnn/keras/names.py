@@ -34,6 +34,8 @@ KERAS = {
 TENSORFLOW = {
     "": "fastnn.keras.tensorflow",
     "autograph": "fastnn.keras.tensorflow.autograph",
+    "config": "fastnn.keras.tensorflow.config",
+    "config.experimental": "fastnn.keras.tensorflow.config",
     "nn": "fastnn.keras.tensorflow.nn",
     "random": "fastnn.keras.tensorflow.random",
     "train": "fastnn.keras.tensorflow.train",

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastnn_kernels.instructions import ACTIVATION_LINEAR
 
+from fastnn.config import MATMUL_PRECISIONS, matmul_precision
 from fastnn.lowering.builder import CONTROL, SCRATCH_OPERAND, Builder, Tensor
 from fastnn.program import BATCH, Operand, Size
 from fastnn.variables import Variable
@@ -37,6 +38,7 @@ def _product(
         activation=ACTIVATION_LINEAR,
         negative_slope=0.0,
         accumulate=accumulate,
+        precision=MATMUL_PRECISIONS.index(matmul_precision()),
     )
 
 

@@ -80,7 +80,8 @@ def _with_activation(product: Row, activation: Row, out: Operand) -> Row:
     result = product.operands[-1]
     assert result is not None
     operands = (*product.operands[:-1], replace(result, offset=out.offset))
-    return replace(product, operands=operands, attributes=(*product.attributes[:2], _FUSED[activation.op], slope, 0))
+    attributes = (*product.attributes[:2], _FUSED[activation.op], slope, *product.attributes[4:])
+    return replace(product, operands=operands, attributes=attributes)
 
 
 def used_inputs(rows: Sequence[Row], inputs: Sequence[InputSlot]) -> tuple[list[Row], list[InputSlot]]:

@@ -69,7 +69,7 @@ def require_compiled(model: Runner) -> None:
 
 
 def runtime_of(model: Runner) -> Runtime:
-    """The model's runtime: a new one after its graph, its device or what is trained has changed."""
+    """The model's runtime: a new one after its graph, its device, what is trained or the precision of products has changed."""
     runtime = model._runtime
     graph = model.graph
     assert graph is not None

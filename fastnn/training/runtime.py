@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn_kernels.system import at_fork
 
+from fastnn import config
 from fastnn.engine import select
 from fastnn.engine.session import Session
 from fastnn.lowering.heads import Head
@@ -85,6 +86,7 @@ class Runtime:
         self.engine, self.device = select.get(device), device
         self.graph, self.variables, self.dtype = graph, list(variables), dtype
         self.trainable = [variable.trainable for variable in self.variables]
+        self.precision = config.matmul_precision()
         with _lowering:
             place_in_arena(self.variables)
         self.input_shapes = [sample_shape(tensor) for tensor in graph.inputs]
@@ -96,8 +98,9 @@ class Runtime:
         self._idle: dict[tuple[Key, int], list[Session]] = {}
 
     def fits(self, graph: Graph) -> bool:
-        """Whether the runtime still is that of ``graph``, with the same weights being trained."""
-        return graph is self.graph and self.trainable == [variable.trainable for variable in self.variables]
+        """Whether the runtime still is that of ``graph``, with the same weights being trained and the precision asked for."""
+        trainable = [variable.trainable for variable in self.variables]
+        return graph is self.graph and self.trainable == trainable and self.precision == config.matmul_precision()
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         # addresses mean nothing to a copy of the model or in another process: there it is None, and made anew on demand

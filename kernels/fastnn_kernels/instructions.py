@@ -8,7 +8,8 @@ An instruction is declared by its *contract line*::
 * ``name?``: optional, its address is 0 (an array of length 0) when absent;
 * ``name+``: written *and* read (in-out);
 * ``name~``: a gradient: written, and read as well when the attribute ``accumulate`` is 1 (then the result is added to it);
-* ``scratch (Z,)``: private working memory that the engine supplies; worker w uses the elements from ``w * (Z // workers)``;
+* ``scratch (Z,)``: working memory that the engine supplies; on the CPU worker w uses the elements from ``w * (Z // workers)``,
+  on a GPU blocks share it, and its first elements are 0 before a row and after it;
 * dimensions are letters bound by the operands' shapes, or literal integers;
 * dtypes: ``f`` the program's own (float32 or float64), ``f4`` float32, ``f8`` float64, ``b2`` bfloat16, kept as uint16 because
   NumPy has no such type, ``i4`` int32, ``i8`` int64, ``u1`` bytes;
@@ -68,6 +69,9 @@ REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_WEIGHTED_MEAN = 0, 1, 2
 
 ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH = range(4)
 """The activations ``matmul`` can apply to its result."""
+
+PRECISION_FLOAT32, PRECISION_TENSORFLOAT32 = range(2)
+"""What the terms of a ``matmul`` of float32 may be computed in: numbers of 24 bits, or of 11 where a device is faster so."""
 
 SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """SplitMix64: what is added to the state for each number, and the factors that mix it."""
@@ -160,13 +164,13 @@ _BATCH = {
 def _product(factors: str, sums: str) -> str:
     return (
         f"a (A0, A1) {factors}, b (B0, B1) {factors}, bias? (N,) {sums}, scratch (Z,) {sums} -> out~ (M, N) {sums}; "
-        "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i"
+        "transpose_a i, transpose_b i, activation i, negative_slope d, accumulate i, precision i"
     )
 
 
 _LAYERS = {
     # out = activation(a @ b + bias), ACTIVATION_*; a is stored (K, M) if transpose_a, b (N, K) if transpose_b.
-    # negative_slope is relu's; with `accumulate` there is neither bias nor activation.
+    # negative_slope is relu's; with `accumulate` there is neither bias nor activation. precision, of float32 factors: PRECISION_*.
     "matmul": _product("f", "f"),
     # the same of bfloat16 numbers, whose products are exact in float32, with float32 sums
     "matmul_bfloat16": _product("b2", "f4"),

@@ -74,9 +74,9 @@ def attribute_word(kind: str, value: float) -> int:
 def supply_scratch(
     instruction: Instruction, arrays: Mapping[str, NDArray | None], elements: int, dtype: str
 ) -> dict[str, NDArray | None]:
-    """The operands, with working memory of ``elements`` elements where the instruction needs some and none is given."""
+    """The operands, with working memory of ``elements`` zeros where the instruction needs some and none is given."""
     scratch = {
-        spec.name: np.empty(elements, dtype_name(spec.dtype, dtype)) for spec in instruction.operands if spec.name == "scratch"
+        spec.name: np.zeros(elements, dtype_name(spec.dtype, dtype)) for spec in instruction.operands if spec.name == "scratch"
     }
     return {**scratch, **arrays}
 

@@ -97,3 +97,19 @@ def test_a_policy_that_is_none_is_refused_by_what_it_could_be():
             config.set_dtype_policy(value)
     with pytest.raises(ValueError, match=r"set_dtype_policy\('mixed_bfloat16'\)"):
         config.set_floatx("mixed_bfloat16")
+
+
+def test_matmul_precision():
+    assert config.matmul_precision() == "float32"
+    config.set_matmul_precision("tensorfloat32")
+    assert config.matmul_precision() == "tensorfloat32"
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [("high", "tensorfloat32"), ("float33", "float32"), ("tf32", "tensorfloat32"), (1, None)]
+)
+def test_an_unknown_precision_is_refused(value, meant):
+    with pytest.raises(ValueError, match="matmul_precision must be 'float32' or 'tensorfloat32'") as refusal:
+        config.set_matmul_precision(value)
+    assert (f"Did you mean {meant!r}?" in str(refusal.value)) == (meant is not None)
+    assert config.matmul_precision() == "float32"

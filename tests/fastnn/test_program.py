@@ -32,7 +32,7 @@ TAKE = Row(
 MATMUL = Row(
     "matmul",
     (activation(0, BATCH, 2), KERNEL, None, SCRATCHPAD, activation(8, BATCH, 3)),
-    (0, 0, 0, 0.0, 0),
+    (0, 0, 0, 0.0, 0, 0),
 )
 PROGRAM = Program(
     kind="predict",
@@ -92,11 +92,11 @@ def test_verify_refuses(row: Row, message: str) -> None:
     ],
 )
 def test_verify_refuses_a_product(flags: tuple[int, int], message: str) -> None:
-    assert refusal(TAKE, replace(MATMUL, attributes=(*flags, 0, 0.0, 0))).endswith(message)
+    assert refusal(TAKE, replace(MATMUL, attributes=(*flags, 0, 0.0, 0, 0))).endswith(message)
 
 
 def test_verify_wants_something_to_accumulate_into() -> None:
-    accumulate = replace(MATMUL, attributes=(0, 0, 0, 0.0, 1))
+    accumulate = replace(MATMUL, attributes=(0, 0, 0, 0.0, 1, 0))
     assert "operand 'out' is read before it is written" in refusal(TAKE, accumulate)
     replace(PROGRAM, rows=(TAKE, MATMUL, accumulate)).verify()
 
@@ -134,6 +134,6 @@ def test_operand_bytes(dtype: str, size: int) -> None:
 
 @pytest.mark.parametrize("accumulate", [0, 1])
 def test_accesses(accumulate: int) -> None:
-    row = replace(MATMUL, attributes=(0, 0, 0, 0.0, accumulate))
+    row = replace(MATMUL, attributes=(0, 0, 0, 0.0, accumulate, 0))
     found = {spec.name: (reads, writes) for spec, _, reads, writes in row.accesses()}
     assert found == {"a": (True, False), "b": (True, False), "scratch": (True, False), "out": (bool(accumulate), True)}

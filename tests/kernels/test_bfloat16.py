@@ -110,7 +110,8 @@ def product(a: NDArray, b: NDArray, transpose_a: int, transpose_b: int, **option
     given = a.T if transpose_a else a, b.T if transpose_b else b
     bits = [rounded(cpu.execute, np.ascontiguousarray(each, np.float32).reshape(-1)).reshape(each.shape) for each in given]
     out = np.full((len(a), b.shape[1]), np.nan, np.float32)
-    attributes = {"transpose_a": transpose_a, "transpose_b": transpose_b, "activation": 0, "negative_slope": 0.0, "accumulate": 0}
+    attributes = dict.fromkeys(("activation", "negative_slope", "accumulate", "precision"), 0)
+    attributes |= {"transpose_a": transpose_a, "transpose_b": transpose_b}
     cpu.execute("matmul_bfloat16", {"a": bits[0], "b": bits[1], "out": out}, attributes, **options)
     return out
 

@@ -101,12 +101,12 @@ def test_gradient_matmul_is_matmul(transpose_a: int, transpose_b: int) -> None:
 
     def total(a: NDArray, b: NDArray, bias: NDArray) -> float:
         out = np.empty((3, 5))
-        matmul(a.T if transpose_a else a, b.T if transpose_b else b, bias, None, out, transpose_a, transpose_b, 0, 0.0, 0)
+        matmul(a.T if transpose_a else a, b.T if transpose_b else b, bias, None, out, transpose_a, transpose_b, 0, 0.0, 0, 0)
         return float((out * dout).sum())
 
     da, db, dbias = np.empty_like(a), np.empty_like(b), np.empty_like(bias)
-    matmul(dout, b, None, None, da, 0, 1, 0, 0.0, 0)
-    matmul(a, dout, None, None, db, 1, 0, 0, 0.0, 0)
+    matmul(dout, b, None, None, da, 0, 1, 0, 0.0, 0, 0)
+    matmul(a, dout, None, None, db, 1, 0, 0, 0.0, 0, 0)
     KERNELS["sum_rows"](dout, dbias, 0)
     np.testing.assert_allclose(da, numeric_gradient(lambda x: total(x, b, bias), a), rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(db, numeric_gradient(lambda x: total(a, x, bias), b), rtol=1e-8, atol=1e-9)

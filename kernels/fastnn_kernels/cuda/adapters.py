@@ -15,9 +15,6 @@ from fastnn_kernels.cuda.variants import MAP, variant_of
 from fastnn_kernels.instructions import INSTRUCTIONS, Instruction, OperandSpec, dtype_name
 from fastnn_kernels.units import INTERPRETER, split_unit
 
-SCRATCH_ELEMENTS = 1
-"""Elements of an operand ``scratch`` for each worker: blocks have shared memory, so none is used."""
-
 
 def _array(spec: OperandSpec, dtype: str) -> str:
     shape = [str(size) for size in spec.shape]

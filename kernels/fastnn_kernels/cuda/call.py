@@ -9,25 +9,16 @@ import numpy as np
 
 from fastnn_kernels.cuda import device
 from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR, blocks_for
 from fastnn_kernels.cuda.streams import in_order, own_stream
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.units import unit_name
-
-BLOCKS_PER_MULTIPROCESSOR = 4
-ELEMENTS_PER_BLOCK = 32
-"""The most blocks of a launch, and how many elements of its largest operand are worth one more: a block too many costs
-nanoseconds, one too few leaves a multiprocessor idle."""
 
 
 @cache
 def most_blocks() -> int:
     """Blocks of a launch that has work for all."""
     return BLOCKS_PER_MULTIPROCESSOR * int(device.properties()["multiprocessors"])
-
-
-def blocks_for(elements: int, most: int) -> int:
-    """Blocks that ``elements`` of the largest operand are worth."""
-    return max(1, min(most, -(-elements // ELEMENTS_PER_BLOCK)))
 
 
 def call(
@@ -41,15 +32,16 @@ def call(
     """Run instruction ``name`` without checks: the caller answers for dtypes, layouts and sizes.
 
     Operands and attributes stand in the contract's order, sizes in that of the dimension letters. It runs on the thread's own
-    stream, after what the streams of the operands were given and before what they are given next; ``blocks`` None: by the largest
-    operand.
+    stream, after what the streams of the operands were given and before what they are given next; ``blocks`` None: as many as
+    there is work for.
     """
     instruction, unit, stream = INSTRUCTIONS[name], unit_name(name, dtype.name), own_stream()
     entry = device.load([unit])[unit]
     elements = max(operand.size for operand in operands if operand is not None)
-    split = (blocks or blocks_for(elements, most_blocks())) if instruction.parallel else 1
     addresses = [0 if operand is None else operand.address for operand in operands]
-    kinds = [float if kind == "d" else int for _, kind in instruction.attributes]
-    values = [kind(value) for kind, value in zip(kinds, attributes, strict=True)]
+    given = zip(instruction.attributes, attributes, strict=True)
+    values = {attribute: float(value) if kind == "d" else int(value) for (attribute, kind), value in given}
+    named = dict(zip(instruction.dimensions, sizes, strict=True))
+    split = blocks if blocks and instruction.parallel else blocks_for(name, dtype.name, named, values, elements, most_blocks())
     with in_order(stream, *operands):
-        stream.launch(entry, split, (0, *addresses, *sizes, *values))
+        stream.launch(entry, split, (0, *addresses, *sizes, *values.values()))

@@ -15,7 +15,7 @@ from numba.cuda import dispatcher, types
 
 from fastnn_kernels.cuda import probe, ptx
 from fastnn_kernels.cuda.adapters import entry_function, unit_parameters
-from fastnn_kernels.cuda.kernels import BLOCKS
+from fastnn_kernels.cuda.kernels import blocks_of
 from fastnn_kernels.cuda.variants import MAP, variant_of
 from fastnn_kernels.units import symbol
 
@@ -69,7 +69,7 @@ def compile_ptx(unit: str, capability: tuple[int, int]) -> str:
             abi="numba",
             cc=target,
             output="ptx",
-            launch_bounds=(variant.threads if variant else ptx.THREADS, BLOCKS.get(unit, 1)),
+            launch_bounds=(variant.threads if variant else ptx.THREADS, blocks_of(unit, capability)),
             fastmath=False,
         )
     (mangled,) = ENTRY.findall(text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from numpy.typing import NDArray
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
+from fastnn_kernels.cuda.matmul.blocking import SCRATCH_ELEMENTS
 from fastnn_kernels.operands import MOST_WORKERS, check_attributes, check_operands, find_instruction, integer, supply_scratch
 from fastnn_kernels.units import unit_name
 
@@ -27,7 +27,7 @@ def execute(
     begins ``shift`` elements after an address that suits any access.
     """
     instruction, workers = find_instruction(name), integer("workers", workers, 1, MOST_WORKERS)
-    arrays = supply_scratch(instruction, operands, SCRATCH_ELEMENTS * workers, dtype)
+    arrays = supply_scratch(instruction, operands, SCRATCH_ELEMENTS[dtype], dtype)
     sizes = check_operands(instruction, arrays, dtype)
     attributes = attributes or {}
     check_attributes(instruction, attributes)

@@ -58,3 +58,11 @@ KERNELS_OF_UNITS: dict[str, Any] = {
 BLOCKS = {"matmul-float32": 2, "matmul_bfloat16": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""
+
+ONE_BLOCK = {"matmul-float32": ((8, 6), (8, 9), (12, 0))}
+"""Architectures for which the assembler finds no room for `BLOCKS` of a unit: 128 registers are one or two too few."""
+
+
+def blocks_of(unit: str, capability: tuple[int, int]) -> int:
+    """`BLOCKS` of a unit on an architecture."""
+    return 1 if capability in ONE_BLOCK.get(unit, ()) else BLOCKS.get(unit, 1)

@@ -183,6 +183,9 @@ def unsigned(value):
     return types.uint64(value)
 
 
+int32 = types.int32
+
+
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Pointer to element ``index`` of a C-contiguous array, counted through all its axes."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
@@ -215,6 +218,16 @@ def thread(typingctx: Any) -> Any:
         return _inline(builder, I32, "mov.u32 $0, %tid.x;", "=r", [])
 
     return types.uint32(), codegen
+
+
+@intrinsic
+def again(typingctx: Any, value: Any) -> Any:
+    """An int32 that LLVM takes for a new one: what follows from it is computed once more, instead of kept in registers."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _inline(builder, I32, "mov.u32 $0, $1;", "=r,r", args)
+
+    return types.int32(types.int32), codegen
 
 
 @intrinsic
@@ -373,20 +386,41 @@ def _shared_address(context: Any, builder: Any, array_type: Any, array: Any, ind
     return builder.ptrtoint(builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, SHARED)), I32)
 
 
+def _copier(cache: str, size: int) -> Any:
+    @intrinsic
+    def copy_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any, count: Any) -> Any:
+        """``size`` bytes into a shared array past the registers, from sm_80: the first ``count`` elements from a global one, then
+        zeros. Both addresses are multiples of ``size``; with a count of 0 the source may be anywhere.
+        """
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            shared = _shared_address(context, builder, target, args[0], args[1])
+            data = builder.ptrtoint(_pointer(context, builder, source, args[2], args[3]), I64)
+            read = builder.mul(builder.trunc(args[4], I32), I32(source.dtype.bitwidth // 8))
+            _inline(
+                builder, VOID, f"cp.async.{cache}.shared.global [$0], [$1], {size}, $2;", "r,l,r,~{memory}", [shared, data, read]
+            )
+            return context.get_dummy_value()
+
+        return types.void(target, types.uint64, source, types.uint64, types.uint64), codegen
+
+    return copy_async
+
+
+copy4_async, copy16_async = _copier("ca", 4), _copier("cg", 16)
+
+
 @intrinsic
-def copy16_async(typingctx: Any, target: Any, target_index: Any, source: Any, source_index: Any, inside: Any) -> Any:
-    """16 bytes of a global array into a shared one, past the registers, zeros unless ``inside``; from sm_80. Both addresses are
-    multiples of 16.
+def arrive(typingctx: Any, address: Any, count: Any) -> Any:
+    """How many of ``count`` blocks came here before; the last one sees what they wrote before, and sets the word to 0 again.
+    The threads of a block meet before one of them calls, and after.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        shared = _shared_address(context, builder, target, args[0], args[1])
-        data = builder.ptrtoint(_pointer(context, builder, source, args[2], args[3]), I64)
-        size = builder.select(args[4], I32(16), I32(0))
-        _inline(builder, VOID, "cp.async.cg.shared.global [$0], [$1], 16, $2;", "r,l,r,~{memory}", [shared, data, size])
-        return context.get_dummy_value()
+        last = builder.sub(builder.trunc(args[1], I32), I32(1))
+        return _inline(builder, I32, "atom.acq_rel.gpu.global.inc.u32 $0, [$1], $2;", "=r,l,r,~{memory}", [args[0], last])
 
-    return types.void(target, types.uint64, source, types.uint64, types.boolean), codegen
+    return types.uint32(types.uint64, types.int64), codegen
 
 
 @intrinsic
@@ -429,19 +463,14 @@ def _on_each(text: str, inputs: int) -> Any:
 
 
 ROUND_TF32 = "{ .reg .b32 t; cvt.rna.tf32.f32 t, $1; mov.b32 $0, t; }"
-REST_TF32 = "{ .reg .b32 t; .reg .f32 d; sub.f32 d, $1, $2; cvt.rna.tf32.f32 t, d; mov.b32 $0, t; }"
+HALF_TF32, BITS_TF32 = 0x1000, -0x2000
+"""Half a unit in the last place of the 10 bits that tensor cores read, and the bits they read of a float32."""
 
 
 @intrinsic
 def round_tf32(typingctx: Any, values: Any) -> Any:
     """Float32 numbers, rounded to the 10 bits that the tensor cores read; from sm_80."""
     return values(values), _on_each(ROUND_TF32, 1)
-
-
-@intrinsic
-def rest_tf32(typingctx: Any, values: Any, rounded: Any) -> Any:
-    """What `round_tf32` left out of ``values``, rounded in turn."""
-    return values(values, rounded), _on_each(REST_TF32, 2)
 
 
 def _matrix_loader(form: str) -> Any:
@@ -465,9 +494,18 @@ def _matrix_loader(form: str) -> Any:
 
 load_matrices, load_matrices_transposed = _matrix_loader(""), _matrix_loader(".trans")
 
+TF32, BFLOAT16 = "m16n8k8.row.col.f32.tf32.tf32.f32", "m16n8k16.row.col.f32.bf16.bf16.f32"
+
+
+def _mma_tile(builder: Any, kind: str, sums: list[Any], a: list[Any], b: list[Any]) -> list[Any]:
+    """One product of tiles of ``kind``, of numbers as words: four registers a thread of a, two of b, four of sums."""
+    text = f"mma.sync.aligned.{kind} {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, {{$10,$11,$12,$13}};"
+    constraints, result = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", ir.LiteralStructType([F32] * 4)
+    return _unpack(builder, _inline(builder, result, text, constraints, [*a, *b, *sums], effect=False), 4)
+
 
 def _mma(kind: str, total: Any, a: Any, b: Any) -> Any:
-    """Code for the products of a warp's tiles: four registers a thread of each of a's tiles, two of b's, four of total's."""
+    """Code for the products of a warp's tiles."""
     rows, columns = a.count // 4, b.count // 2
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -475,17 +513,45 @@ def _mma(kind: str, total: Any, a: Any, b: Any) -> Any:
         left, right = (
             [builder.bitcast(v, I32) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
         )
-        text = f"mma.sync.aligned.{kind} {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, {{$10,$11,$12,$13}};"
-        constraints = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f"
         for m in range(rows):
             for n in range(columns) if m % 2 == 0 else reversed(range(columns)):
                 place = slice(4 * (m * columns + n), 4 * (m * columns + n) + 4)
-                operands = [*left[4 * m : 4 * m + 4], *right[2 * n : 2 * n + 2], *sums[place]]
-                result = _inline(builder, ir.LiteralStructType([F32] * 4), text, constraints, operands)
-                sums[place] = _unpack(builder, result, 4)
+                sums[place] = _mma_tile(builder, kind, sums[place], left[4 * m : 4 * m + 4], right[2 * n : 2 * n + 2])
         return _pack(builder, sums, F32)
 
     return codegen
+
+
+def _split_tf32(builder: Any, value: Any) -> tuple[Any, Any]:
+    """A float32 number as words: rounded to what tensor cores read, and the rest, of whose 12 bits they read 11. In three
+    instructions, where `round_tf32` takes four; of infinity and NaN the rest is NaN.
+    """
+    high = builder.and_(builder.add(builder.bitcast(value, I32), I32(HALF_TF32)), I32(BITS_TF32))
+    return high, builder.bitcast(builder.fsub(value, builder.bitcast(high, F32)), I32)
+
+
+@intrinsic
+def mma_3xtf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
+    """`mma_tf32` as exact as float32: three products of the numbers' two parts; tensor cores sum those alone."""
+    rows, columns = a.count // 4, b.count // 2
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = _unpack(builder, args[0], total.count)
+        left, right = (
+            [_split_tf32(builder, v) for v in _unpack(builder, p, t.count)] for p, t in zip(args[1:], (a, b), strict=True)
+        )
+        for n in range(columns):
+            b_high, b_rest = zip(*right[2 * n : 2 * n + 2], strict=True)
+            for m in range(rows) if n % 2 == 0 else reversed(range(rows)):
+                a_high, a_rest = zip(*left[4 * m : 4 * m + 4], strict=True)
+                part = [F32(0)] * 4
+                for factors in ((a_rest, b_high), (a_high, b_rest), (a_high, b_high)):
+                    part = _mma_tile(builder, TF32, part, list(factors[0]), list(factors[1]))
+                for place, number in enumerate(part, start=4 * (m * columns + n)):
+                    sums[place] = builder.fadd(sums[place], number)
+        return _pack(builder, sums, F32)
+
+    return total(total, a, b), codegen
 
 
 @intrinsic
@@ -494,7 +560,7 @@ def mma_tf32(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
     total's; ``total`` row of tiles after row. With g = lane // 4 and t = lane % 4 a thread holds a[g, t], a[g + 8, t], a[g, t + 4],
     a[g + 8, t + 4]; b[t, g], b[t + 4, g]; total[g, 2 t], total[g, 2 t + 1], total[g + 8, 2 t], total[g + 8, 2 t + 1].
     """
-    return total(total, a, b), _mma("m16n8k8.row.col.f32.tf32.tf32.f32", total, a, b)
+    return total(total, a, b), _mma(TF32, total, a, b)
 
 
 @intrinsic
@@ -502,4 +568,4 @@ def mma_bfloat16(typingctx: Any, total: Any, a: Any, b: Any) -> Any:
     """`mma_tf32` of bfloat16 tiles, 16x16 by 16x8, two neighbouring terms in one uint32: a[g, 2 t] and a[g, 2 t + 1], the same
     of row g + 8, of terms 2 t + 8 and 2 t + 9, and of both; b[2 t, g] and b[2 t + 1, g], b[2 t + 8, g] and b[2 t + 9, g].
     """
-    return total(total, a, b), _mma("m16n8k16.row.col.f32.bf16.bf16.f32", total, a, b)
+    return total(total, a, b), _mma(BFLOAT16, total, a, b)

@@ -113,7 +113,7 @@ def unsigned(value: int) -> int:
     return int(value)
 
 
-int32 = int64 = uint64 = int
+int32 = int64 = uint64 = again = int
 uint16 = np.uint16
 
 
@@ -181,20 +181,26 @@ def architecture() -> int:
     return 80
 
 
-def copy16_async(target: NDArray, target_index: int, source: NDArray, source_index: int, inside: bool) -> None:
-    """Done when it is waited for."""
-    count = 16 // source.itemsize
-    written, read = _vector(target, target_index, count), _vector(source, source_index, count) if inside else 0
-
-    def copy() -> None:
-        written[:] = read
-
-    _copies()[-1].append(copy)
-
-
 def _copies() -> list[list[Callable[[], None]]]:
     """Groups of the thread's copies under way; the last one is not complete."""
     return local.block.copies.setdefault(local.thread, [[]])
+
+
+def _copier(size: int) -> Callable[..., None]:
+    def copy_async(target: NDArray, target_index: int, source: NDArray, source_index: int, count: int) -> None:
+        """Done when it is waited for."""
+        places = size // source.itemsize
+        written, read = _vector(target, target_index, places), _vector(source, source_index, places)[:count] if count else 0
+
+        def copy() -> None:
+            written[:count], written[count:] = read, 0
+
+        _copies()[-1].append(copy)
+
+    return copy_async
+
+
+copy4_async, copy16_async = _copier(4), _copier(16)
 
 
 def copies_commit() -> None:
@@ -208,13 +214,21 @@ def copies_wait(groups: int) -> None:
             copy()
 
 
+def arrive(address: int, count: int) -> int:
+    word = ctypes.c_uint32.from_address(int(address))
+    before = word.value
+    word.value = 0 if before >= count - 1 else before + 1
+    return before
+
+
 def round_tf32(values: tuple[Any, ...]) -> tuple[Any, ...]:
     bits = np.array(values, np.float32).view(np.uint32)
     return tuple(((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32))
 
 
-def rest_tf32(values: tuple[Any, ...], rounded: tuple[Any, ...]) -> tuple[Any, ...]:
-    return round_tf32(tuple(np.array(values, np.float32) - np.array(rounded, np.float32)))
+def _read_tf32(values: tuple[Any, ...]) -> NDArray:
+    """What tensor cores read of float32 numbers."""
+    return (np.array(values, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)[:, None]
 
 
 def _warp_gives(value: Any) -> list[Any]:
@@ -242,8 +256,7 @@ def load_matrices_transposed(array: NDArray, index: int) -> tuple[Any, ...]:
 
 
 def mma_tf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The numbers are float32 here, of which the tensor cores read 19 bits."""
-    return _mma(total, np.array(a)[:, None], np.array(b)[:, None])
+    return _mma(total, _read_tf32(a), _read_tf32(b))
 
 
 def mma_bfloat16(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -265,3 +278,16 @@ def _mma(total: tuple[Any, ...], a: NDArray, b: NDArray) -> tuple[Any, ...]:
     g, t = divmod(local.thread % WARP, 4)
     mine = products[:, :, [g, g, g + 8, g + 8], [2 * t, 2 * t + 1, 2 * t, 2 * t + 1]]
     return tuple((np.array(total) + mine.reshape(-1)).astype(np.float32))
+
+
+def mma_3xtf32(total: tuple[Any, ...], a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    (a_high, a_rest), (b_high, b_rest) = _split_tf32(a), _split_tf32(b)
+    part = zeros(np.float32, len(total))
+    for factors in ((a_rest, b_high), (a_high, b_rest), (a_high, b_high)):
+        part = mma_tf32(part, *factors)
+    return tuple(np.array(total) + np.array(part))
+
+
+def _split_tf32(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    high = round_tf32(values)
+    return high, tuple(np.array(values, np.float32) - np.array(high, np.float32))

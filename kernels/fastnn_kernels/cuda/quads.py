@@ -11,6 +11,9 @@ from fastnn_kernels.cuda.target import kernel, ptx
 flat, words = ptx.flat, ptx.words
 quad_alignment = kernel(ptx.quad_alignment)
 
+VECTOR_BYTES = 16
+"""What one instruction moves at most, from and to multiples of it."""
+
 
 @kernel
 def is_aligned(x, i, size):

@@ -26,7 +26,13 @@ from fastnn_kernels.functions.arrays import (
     result_array,
     run,
 )
-from fastnn_kernels.instructions import ACTIVATION_LINEAR, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH
+from fastnn_kernels.instructions import (
+    ACTIVATION_LINEAR,
+    ACTIVATION_RELU,
+    ACTIVATION_SIGMOID,
+    ACTIVATION_TANH,
+    PRECISION_FLOAT32,
+)
 
 ACTIVATIONS = {
     None: ACTIVATION_LINEAR,
@@ -356,12 +362,14 @@ def product(
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
     work = cost.matmul_ns(out.size * terms, out.dtype.itemsize)
-    scratch = (
-        places.scratch(out.dtype, workers) if isinstance(a, DeviceArray) else make_scratch(out.dtype, choose_workers(workers, work))
-    )
+    if isinstance(a, DeviceArray):
+        scratch: Any = places.scratch(out.dtype, len(out), out.shape[1], terms)
+    else:
+        scratch = make_scratch(out.dtype, choose_workers(workers, work))
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
     name = "matmul" if a.dtype == out.dtype else "matmul_bfloat16"
-    run(name, out.dtype, (a, b, bias, scratch, out), sizes, (transpose_a, transpose_b, activation, 0.0, 0), workers, work)
+    attributes = (transpose_a, transpose_b, activation, 0.0, 0, PRECISION_FLOAT32)
+    run(name, out.dtype, (a, b, bias, scratch, out), sizes, attributes, workers, work)
 
 
 def _readable(matrix: Any, transpose: bool) -> tuple[Any, bool]:

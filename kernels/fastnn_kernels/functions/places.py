@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda import arrays as on_gpu
-from fastnn_kernels.cuda.adapters import SCRATCH_ELEMENTS
 from fastnn_kernels.cuda.arrays import DeviceArray
 from fastnn_kernels.cuda.call import call as call
-from fastnn_kernels.cuda.call import most_blocks
 from fastnn_kernels.cuda.foreign import read
+from fastnn_kernels.cuda.matmul.blocking import COUNTERS, scratch_elements
+from fastnn_kernels.cuda.streams import own_stream
 
 CASTS = "{name}.astype('float32') of CuPy's and JAX's, {name}.float() of PyTorch's"
 """How other libraries change a dtype on the GPU."""
@@ -42,9 +42,11 @@ def beside(array: np.ndarray, like: Any) -> Any:
     return on_gpu.to_device(array) if isinstance(like, DeviceArray) else array
 
 
-def scratch(dtype: np.dtype, workers: int | None) -> DeviceArray:
-    """Memory for each of ``workers`` blocks, or for as many as there may be."""
-    return on_gpu.empty((SCRATCH_ELEMENTS * (workers or most_blocks()),), dtype)
+def scratch(dtype: np.dtype, m: int, n: int, terms: int) -> DeviceArray:
+    """Working memory on the GPU for a product of this size."""
+    found = on_gpu.empty((scratch_elements(dtype.name, m, n, terms),), dtype)
+    own_stream().upload(found.address, np.zeros(COUNTERS, dtype))
+    return found
 
 
 def copy(source: Any, target: Any) -> None:

@@ -21,8 +21,12 @@ def matmul(
     activation: int,
     negative_slope: float,
     accumulate: int,
+    precision: int,
 ) -> None:
-    """out = activation(a @ b + bias); a is stored (K, M) if transpose_a, b is stored (N, K) if transpose_b; scratch is not used."""
+    """out = activation(a @ b + bias); a is stored (K, M) if transpose_a, b is stored (N, K) if transpose_b.
+
+    Neither scratch nor precision is used.
+    """
     a, b = float64(a), float64(b)
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
     if bias is not None:
@@ -47,9 +51,10 @@ def matmul_bfloat16(
     activation: int,
     negative_slope: float,
     accumulate: int,
+    precision: int,
 ) -> None:
     """`matmul` of bfloat16 numbers."""
-    matmul(widened(a), widened(b), bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate)
+    matmul(widened(a), widened(b), bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, precision)
 
 
 def sum_rows(x: Array, out: Array, accumulate: int) -> None:

@@ -61,6 +61,22 @@ def _products() -> list[Case]:
         _product("one column, accumulate", 45, 530, 1, accumulate=1, transpose_b=1),
         _product("outer product", 70, 1, 90, "", activation=3),
         _product("deep and small", 4, 1500, 3, transpose_a=1),
+        _product("a batch of a few rows, terms split", 24, 3000, 5, ""),
+        *(_product(f"few large tiles {ta}{tb}", 203, 805, 501, transpose_a=ta, transpose_b=tb) for ta in (0, 1) for tb in (0, 1)),
+        _product("few large tiles, bias, tanh", 200, 800, 504, "", activation=3),
+        _product("few rows, many columns", 30, 1000, 1500, "", activation=1),
+        _product("many large tiles", 1000, 40, 1000, transpose_b=1),
+        _product("many large tiles, terms split, accumulate", 1024, 400, 768, transpose_a=1, accumulate=1),
+        *(
+            _product(f"tensorfloat32 {m}", m, k, n, "", precision=1)
+            for m, k, n in ((1000, 40, 1000), (200, 804, 501), (30, 1500, 1000))
+        ),
+        *(
+            _product(f"tensorfloat32 {ta}{tb}", 33, 36, 40, precision=1, transpose_a=ta, transpose_b=tb)
+            for ta in (0, 1)
+            for tb in (0, 1)
+        ),
+        _product("tensorfloat32, special values", 40, 33, 34, "", special=True, precision=1),
         _product("special values stay in their rows", 40, 33, 34, "", special=True),
         _product("special values, relu without a slope", 40, 33, 34, "", special=True, activation=1),
         _product("special values, sigmoid", 40, 33, 34, "", special=True, activation=2),
@@ -74,7 +90,7 @@ def _bfloat16() -> list[Case]:
         "rows of whole chunks": (72, 40, 136),
         "rows of whole chunks, small tiles": (40, 40, 40),
         "odd rows": (19, 45, 33),
-        "many tiles": (520, 72, 528),
+        "many tiles": (520, 136, 528),
         "many large tiles": (1032, 40, 2064),
     }
     for path, shape in shapes.items():
@@ -240,6 +256,7 @@ def _sums() -> list[Case]:
         _case("sum_rows", "one row", M=1, N=15),
         _case("sum_rows", "one column", M=77, N=1),
         _case("sum_rows", "rows and columns", M=130, N=300),
+        _case("sum_rows", "many rows, few columns", M=3001, N=10),
         _case("sum_rows", "accumulate", M=32, N=15, accumulate=1),
         _case("sum_rows", "special values", M=40, N=30, special=("x", UNDEFINED)),
     ]

@@ -33,7 +33,7 @@ def make_program(dtype="float32", features=FEATURES, units=UNITS):
         rows=(
             Row("next_batch", (CONTROL,), (BATCH,), barrier=True),
             Row("take_rows", (data, index, CONTROL, taken), barrier=True),
-            Row("matmul", (x, kernel, None, scratch, hidden), (0, 0, 0, 0.0, 0), barrier=True),
+            Row("matmul", (x, kernel, None, scratch, hidden), (0, 0, 0, 0.0, 0, 0), barrier=True),
             Row("relu", (flat, flat), RELU, barrier=True),
             Row("put_rows", (written, CONTROL, out), barrier=True),
         ),
@@ -49,7 +49,7 @@ def make_memory(engine, program, samples=11, batch=4, seed=0):
     rng = np.random.default_rng(seed)
     features, units = program.weights[0].shape
     kernel = rng.normal(size=(features, units)).astype(program.dtype)
-    memory = Memory(program, batch, [kernel], scratch=engine.scratch_elements(program))
+    memory = Memory(program, batch, [kernel], scratch=engine.scratch_elements(program, 4))
     memory.inputs[0] = rng.normal(size=(samples, features)).astype(program.dtype)
     memory.inputs[2] = np.zeros((samples, units), program.dtype)
     return memory
@@ -118,8 +118,8 @@ def test_the_same_bits_for_any_number_of_workers(engine, dtype, shape):
 
 def test_scratch_for_many_workers_and_for_more_than_that(engine, monkeypatch):
     program = make_program()
-    assert engine.scratch_elements(program) >= LEAST_WORKERS * SCRATCH_ELEMENTS
-    assert engine.scratch_elements(Program("predict", "float32", program.rows[:2], program.inputs, program.weights)) == 0
+    assert engine.scratch_elements(program, 4) >= LEAST_WORKERS * SCRATCH_ELEMENTS
+    assert engine.scratch_elements(Program("predict", "float32", program.rows[:2], program.inputs, program.weights), 4) == 0
     memory = make_memory(engine, program)
     restart(memory)
     bound = engine.bind(program, memory, 4)
@@ -127,7 +127,7 @@ def test_scratch_for_many_workers_and_for_more_than_that(engine, monkeypatch):
     assert engine.run(bound, 2, workers=bound.most_workers + 3) is None
     np.testing.assert_allclose(memory.inputs[2][:8], expected(memory)[:8], rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(config, "num_threads", lambda: 20)
-    assert engine.scratch_elements(program) == 20 * SCRATCH_ELEMENTS
+    assert engine.scratch_elements(program, 4) == 20 * SCRATCH_ELEMENTS
 
 
 def test_a_run_begins_at_the_row_asked_for(engine):

@@ -150,3 +150,16 @@ def test_packages_with_similar_names_are_left_alone(run_python, tmp_path):
         assert tensorflow_of_ours.real
         """
     )
+
+
+def test_tensorflow_s_switch_for_tensorfloat32(run_python):
+    out = run_python(
+        """
+        import fastnn.keras; fastnn.keras.install()
+        import tensorflow as tf
+        print(tf.config.experimental.tensor_float_32_execution_enabled())
+        tf.config.experimental.enable_tensor_float_32_execution(True)
+        print(tf.config.experimental.tensor_float_32_execution_enabled(), __import__("fastnn").config.matmul_precision())
+        """
+    )
+    assert out.split() == ["False", "True", "tensorfloat32"]

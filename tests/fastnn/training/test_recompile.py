@@ -89,3 +89,18 @@ def test_first_calls_of_every_kind_from_many_threads():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_another_precision_of_products_holds_from_the_next_call_on(device, monkeypatch):
+    monkeypatch.setattr(config, "_settings", dict(config._settings))
+    model = regressor()
+    model.compile(Adam(0.01), "mse", device=device)
+    model.fit(X, Y, verbose=0)
+    found = []
+    for precision in ("tensorfloat32", "float32"):
+        config.set_matmul_precision(precision)
+        model.fit(X, Y, verbose=0)
+        rows = model._runtime.programs["train", False].rows
+        found.append({row.attribute("precision") for row in rows if row.op == "matmul"})
+    assert found == [{1}, {0}]
+    assert int(model.optimizer.iterations) == 6  # its state went along

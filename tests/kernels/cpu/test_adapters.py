@@ -133,7 +133,7 @@ def test_execute_refuses_names_and_workers(execute, name, workers, message):
 
 def test_integer_attributes_are_integers():
     operands = {"a": X.reshape(1, 3), "b": X.reshape(3, 1), "out": np.empty((1, 1), np.float32)}
-    attributes = {"transpose_a": 0, "transpose_b": 0, "activation": 1.5, "negative_slope": 0.0, "accumulate": 0}
+    attributes = {"transpose_a": 0, "transpose_b": 0, "activation": 1.5, "negative_slope": 0.0, "accumulate": 0, "precision": 0}
     with pytest.raises(TypeError, match=r"activation must be an integer from .*, got 1\.5"):
         execute("matmul", operands, attributes)
 

@@ -38,7 +38,7 @@ def product(
     scratch, out = np.full(SCRATCH_ELEMENTS * workers, np.nan, a.dtype), np.full((len(a), b.shape[1]), np.nan, a.dtype)
     left, right = (np.ascontiguousarray(x.T) if turned else x for x, turned in ((a, transpose_a), (b, transpose_b)))
     for worker in range(workers):
-        gemm.matmul(left, right, bias, scratch, out, transpose_a, transpose_b, activation, slope, 0, worker, workers)
+        gemm.matmul(left, right, bias, scratch, out, transpose_a, transpose_b, activation, slope, 0, 0, worker, workers)
     return out
 
 
@@ -87,7 +87,9 @@ def test_whole_numbers_are_exact_and_are_added_to_what_is_there(dtype: str) -> N
     a, b, _ = factors(1, 1100, columns_of(dtype), dtype)
     a, b, out = np.rint(4 * a), np.rint(4 * b), np.ones((1, b.shape[1]), dtype)
     for added, (stored, transpose_b) in enumerate(((b, 0), (np.ascontiguousarray(b.T), 1)), start=1):
-        gemm.matmul(a, stored, np.zeros(0, dtype), np.full(SCRATCH_ELEMENTS, np.nan, dtype), out, 0, transpose_b, 0, 0.0, 1, 0, 1)
+        gemm.matmul(
+            a, stored, np.zeros(0, dtype), np.full(SCRATCH_ELEMENTS, np.nan, dtype), out, 0, transpose_b, 0, 0.0, 1, 0, 0, 1
+        )
         np.testing.assert_array_equal(out, added * (a @ b) + 1)
 
 

@@ -192,7 +192,7 @@ def product(a: NDArray, b: NDArray, dtype: str, workers: int, transpose_a: int, 
     scratch, out = np.full(SCRATCH_ELEMENTS * workers, np.nan, dtype), np.full(shape, np.nan, dtype)
     a, b, bias = a.astype(dtype), b.astype(dtype), np.zeros(0, dtype)
     for worker in range(workers):
-        gemm.matmul(a, b, bias, scratch, out, transpose_a, transpose_b, 0, 0.0, 0, worker, workers)
+        gemm.matmul(a, b, bias, scratch, out, transpose_a, transpose_b, 0, 0.0, 0, 0, worker, workers)
     return out
 
 

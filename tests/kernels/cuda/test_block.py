@@ -137,7 +137,7 @@ def test_outer_product_of_tuples():
 
 
 def test_tiles_of_a_warp(run):
-    """A product of 32x8 by 8x16 from the numbers that each thread holds; three products of halves give float32's digits back."""
+    """A product of 32x8 by 8x16 from the numbers that each thread holds; three products of parts give float32's digits back."""
     from fastnn_kernels.cuda import block
     from fastnn_kernels.cuda.target import ptx
 
@@ -148,11 +148,7 @@ def test_tiles_of_a_warp(run):
         g, t = block.thread() // 4, block.thread() % 4
         left = tuple(a[16 * m + r, c] for m in (0, 1) for c in (t, t + 4) for r in (g, g + 8))
         right = tuple(b[k, 8 * n + g] for n in (0, 1) for k in (t, t + 4))
-        left_head, right_head = ptx.round_tf32(left), ptx.round_tf32(right)
-        left_rest, right_rest = ptx.rest_tf32(left, left_head), ptx.rest_tf32(right, right_head)
-        total = ptx.mma_tf32(ptx.zeros(np.float32, 16), left_rest, right_head)
-        total = ptx.mma_tf32(total, left_head, right_rest)
-        total = ptx.mma_tf32(total, left_head, right_head)
+        total = ptx.mma_3xtf32(ptx.zeros(np.float32, 16), left, right)
         for m in (0, 1):
             for n in (0, 1):
                 place = 4 * (2 * m + n)

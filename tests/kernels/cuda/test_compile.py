@@ -85,7 +85,7 @@ def test_a_kernel_of_one_unit_alone_is_compiled_again_when_it_changes(objects, m
     monkeypatch.setattr(type(objects.CUDA), "read_sources", lambda target: edited)
     after = objects._digests(units, "", None)
     assert [unit for unit in units if before[unit] != after[unit]] == units[:1]
-    edited["cuda/matmul/gemm.py"] = edited["cuda/matmul/gemm.py"].replace("ptx.architecture() >= TENSOR_CORES:", "True:")
+    edited["cuda/matmul/gemm.py"] = edited["cuda/matmul/gemm.py"].replace("ptx.architecture() < TENSOR_CORES:", "False:")
     last = objects._digests(units, "", None)
     assert [unit for unit in units if last[unit] != after[unit]] == ["matmul-float32"]
 
@@ -124,7 +124,7 @@ def small_variant(compiler, monkeypatch):
     from fastnn_kernels.cuda.target import hopper, kernel
 
     @kernel
-    def touch(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, a_map, b_map, worker, workers):
+    def touch(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, precision, a_map, b_map, worker, workers):
         hopper.load_box(0, a_map, 0, 0, 0)
         hopper.load_box(0, b_map, 0, 0, 0)
 

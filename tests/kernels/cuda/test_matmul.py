@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-ATTRIBUTES = {"activation": 0, "negative_slope": 0.0, "accumulate": 0}
+ATTRIBUTES = {"activation": 0, "negative_slope": 0.0, "accumulate": 0, "precision": 0}
 
 
 def product(a: NDArray, b: NDArray, transpose_a: int = 0, transpose_b: int = 0) -> NDArray:
@@ -56,23 +56,17 @@ def test_infinite_terms_and_numbers_that_round_to_infinity() -> None:
     assert (found[5:] == 0.0).all()
 
 
-@pytest.mark.parametrize("start", range(0, 32, 8))
-def test_what_tensor_cores_read_at_a_time_lies_in_different_banks(start: int) -> None:
-    """The lanes (g, t) of a warp read item g of the terms t; so do quads of neighbouring terms that are written."""
-    from fastnn_kernels.cuda.matmul.blocking import BANKS, Tile
-
-    tile = Tile(64, 64, 8)
-    stride = tile.rows + tile.padding
-    for terms in (start, start + 4):
-        read = {((terms + t) * stride + (g ^ tile.flip(terms))) % BANKS for t in range(4) for g in range(8)}
-        assert len(read) == BANKS
-    written = {((4 * quad) * stride + (item ^ tile.flip(4 * quad))) % BANKS for quad in range(4) for item in range(8)}
-    assert len(written) == BANKS
-
-
 def test_tiles_fill_a_block_and_fit_shared_memory() -> None:
     from fastnn_kernels.cuda.block import THREADS
-    from fastnn_kernels.cuda.matmul.blocking import LARGE, SHARED_ELEMENTS, SMALL
+    from fastnn_kernels.cuda.matmul.blocking import (
+        LARGE,
+        SHARED_BYTES,
+        SHARED_ELEMENTS,
+        SMALL,
+        TENSOR_SHARED_ELEMENTS,
+        TENSOR_SIZES,
+        TENSOR_TILES,
+    )
 
     for tile in (LARGE, SMALL):
         assert tile.groups * tile.members == THREADS
@@ -80,7 +74,25 @@ def test_tiles_fill_a_block_and_fit_shared_memory() -> None:
         assert tile.groups * tile.rows * tile.columns <= SHARED_ELEMENTS
     assert LARGE.groups == 1
     assert LARGE.depth % 16 == 0
-    assert 8 * SHARED_ELEMENTS <= 48 * 1024
+    assert 8 * SHARED_ELEMENTS <= SHARED_BYTES
+    for sizes, tile in zip(TENSOR_SIZES[THREADS], TENSOR_TILES, strict=True):
+        assert (tile.rows, tile.columns) == sizes[:2]
+        assert tile.groups * tile.members == THREADS
+        assert tile.rows * tile.depth % (4 * THREADS) == tile.columns * tile.depth % (4 * THREADS) == 0
+        assert tile.stages > 1
+    assert 4 * TENSOR_SHARED_ELEMENTS + 8 <= SHARED_BYTES  # and a word to tell who came last
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_tensor_cores_read_of_a_copied_slab_lies_in_different_banks(number: int) -> None:
+    """The lanes (g, t) of a warp read item g of term t, in lines of terms as in lines of items."""
+    from fastnn_kernels.cuda.matmul.blocking import BANKS, TENSOR_SIZES, TensorTile
+
+    tile = TensorTile(*TENSOR_SIZES[256][number])
+    for items in (tile.rows, tile.columns):
+        along, across = tile.stride(items, along_terms=True), tile.stride(items, along_terms=False)
+        assert len({(g * along + t) % BANKS for t in range(4) for g in range(8)}) == BANKS
+        assert len({(t * across + g) % BANKS for t in range(4) for g in range(8)}) == BANKS
 
 
 @pytest.mark.parametrize("padding", [4, 8])

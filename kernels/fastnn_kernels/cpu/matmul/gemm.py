@@ -32,7 +32,7 @@ SUM_COLUMNS = 64
 
 
 @kernel
-def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, worker, workers):
+def matmul(a, b, bias, scratch, out, transpose_a, transpose_b, activation, negative_slope, accumulate, precision, worker, workers):
     """The larger side of out is split among the workers, by whole tiles. Of bfloat16 too: the sums are of out's type."""
     m, n = out.shape
     if m >= n:

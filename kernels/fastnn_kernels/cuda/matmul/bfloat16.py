@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda.block import WARP, sync, thread
-from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH, HALF_STRIP, STAGES, TensorTile
+from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH, HALF_STRIP, STAGES, HalfTile
 from fastnn_kernels.cuda.matmul.micro_kernel import finish
 from fastnn_kernels.cuda.matmul.slabs import TERMS, copier_of, loader_of, place_of
 from fastnn_kernels.cuda.quads import defined, flat
@@ -18,7 +18,7 @@ STILL_AWAY = AHEAD - 1
 """Slabs that are on their way, at most, and while one is read."""
 
 
-def half_product_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+def half_product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
     """``product(a, b, ..., workers)`` for one way in which the operands lie in memory: see `slabs`."""
     rows, columns, sums_count, depth = tile.rows, tile.columns, tile.sums, HALF_DEPTH
     copy_a, copy_b = copier_of(rows, a_along_terms), copier_of(columns, b_along_terms)
@@ -28,14 +28,19 @@ def half_product_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) 
     warp_place, multiply, store = warp_place_of(tile), multiply_of(tile, a_along_terms, b_along_terms), store_of(tile)
 
     @kernel
+    def tile_place(number, n):
+        """Where a tile begins in out; divided anew, as in `split`."""
+        across = ptx.again(ptx.int32((n + columns - 1) // columns))
+        return ptx.int32(number // across * rows), ptx.int32(number % across * columns)
+
+    @kernel
     def product(a, b, bias, shared, out, activation, slope, accumulate, worker, workers):
         """While a slab's products are computed, the next ones are on their way. Counters have 32 bits: registers are scarce."""
         m, n = out.shape
         x, y, slabs, terms = flat(a), flat(b), ptx.halves(shared), ptx.int32(a.shape[terms_axis] + away)
-        tiles_across = (n + columns - 1) // columns
-        tiles = (m + rows - 1) // rows * tiles_across
+        tiles = (m + rows - 1) // rows * ((n + columns - 1) // columns)
         for number in range(ptx.int32(worker), ptx.int32(tiles), ptx.int32(workers)):
-            first_i, first_j = number // tiles_across * rows, number % tiles_across * columns
+            first_i, first_j = tile_place(number, n)
             row, column, lane = warp_place()
             a_place, b_place = place_a(row, lane), place_b(column, lane)
             sums = ptx.zeros(np.float32, sums_count)
@@ -53,13 +58,14 @@ def half_product_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) 
                 now = ptx.int32(now + stage if now + stage < end else 0)
             ptx.copies_wait(0)
             sync()
+            first_i, first_j = tile_place(ptx.again(number), n)
             store(sums, shared, out, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 
     return product
 
 
-def half_products_of(tile: TensorTile) -> Any:
+def half_products_of(tile: HalfTile) -> Any:
     """``product(a, b, ..., workers)`` for a tile, in whichever way the operands lie in memory."""
     plain, turned_b = half_product_of(tile, True, False), half_product_of(tile, True, True)
     turned_a, turned = half_product_of(tile, False, False), half_product_of(tile, False, True)
@@ -78,7 +84,7 @@ def half_products_of(tile: TensorTile) -> Any:
     return product
 
 
-def warp_place_of(tile: TensorTile) -> Any:
+def warp_place_of(tile: HalfTile) -> Any:
     """``warp_place()`` for a tile: the tile's rows and columns before this thread's warp's part, and its lane there."""
     warp_rows, warp_columns, across = tile.warp_rows, tile.warp_columns, tile.warps_across
 
@@ -90,7 +96,7 @@ def warp_place_of(tile: TensorTile) -> Any:
     return warp_place
 
 
-def multiply_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+def multiply_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
     """``multiply(sums, slabs, a_first, b_first, a_place, b_place)`` for a tile: add a slab's products to a warp's sums."""
     lines, names = ["def multiply(sums, slabs, a_first, b_first, a_place, b_place):"], {"ptx": ptx}
     for step in range(HALF_DEPTH // TERMS):
@@ -101,7 +107,7 @@ def multiply_of(tile: TensorTile, a_along_terms: bool, b_along_terms: bool) -> A
     return defined("\n".join([*lines, "    return sums"]), **names)
 
 
-def store_of(tile: TensorTile) -> Any:
+def store_of(tile: HalfTile) -> Any:
     """``store(sums, shared, out, first_i, first_j, ...)`` for a tile: a warp's sums to its part of out's tile from there on.
 
     They go there strip by strip through shared memory, where each warp has a place of its own: then neighbouring threads have

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, thread
-from fastnn_kernels.cuda.matmul.blocking import STRIP, Tile
+from fastnn_kernels.cuda.matmul.blocking import STRIP, TensorTile, Tile
 from fastnn_kernels.cuda.matmul.packing import flip_of
 from fastnn_kernels.cuda.target import kernel, ptx
 from fastnn_kernels.cuda.vector_math import sigmoid, tanh
@@ -98,24 +98,22 @@ def finish(value, out, i, j, bias, activation, slope, accumulate):
     out[i, j] = activated(value, activation, slope)
 
 
-def store_of(tile: Tile, repaired: Any) -> Any:
-    """``store(shared, a, b, out, ...)`` for a tile: from shared memory, where the threads have put their sums, to out.
+def store_of(tile: Tile | TensorTile, repaired: Any) -> Any:
+    """``store(shared, a, b, out, ...)`` for a tile: its sums from shared memory to out.
 
-    Here the groups' sums meet, and neighbouring threads have neighbouring elements of out, at any edge. ``repaired``: what the
-    element of the product is, given what was computed.
+    Neighbouring threads have neighbouring elements of out, at any edge. ``repaired``: what the element of the product is, given
+    what was computed.
     """
-    columns, groups, elements = tile.columns, tile.groups, tile.rows * tile.columns
+    columns, elements = tile.columns, tile.rows * tile.columns
 
     @kernel
     def store(shared, a, b, out, transpose_a, transpose_b, first_i, first_j, bias, activation, slope, accumulate):
         m, n = out.shape
+        activation, accumulate = ptx.again(ptx.int32(activation)), ptx.again(ptx.int32(accumulate))
         for element in range(thread(), elements, THREADS):
-            value = shared[ptx.unsigned(element)]
-            for group in range(1, groups):
-                value += shared[ptx.unsigned(group * elements + element)]
             i, j = first_i + element // columns, first_j + element % columns
             if i < m and j < n:
-                value = repaired(value, a, b, i, j, transpose_a, transpose_b)
+                value = repaired(shared[ptx.unsigned(element)], a, b, i, j, transpose_a, transpose_b)
                 finish(value, out, i, j, bias, activation, slope, accumulate)
 
     return store

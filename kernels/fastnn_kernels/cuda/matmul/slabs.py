@@ -45,7 +45,7 @@ def copier_of(items: int, along_terms: bool) -> Any:
         inside = row < shape[0] and column < shape[1]
         source = row * shape[1] + column if inside else 0
         target = first + line * width + (chunk ^ swizzle(line)) * CHUNK
-        ptx.copy16_async(slabs, ptx.unsigned(target), x, ptx.unsigned(source), inside)
+        ptx.copy16_async(slabs, ptx.unsigned(target), x, ptx.unsigned(source), ptx.unsigned(CHUNK if inside else 0))
 
     first_place = "item, term" if along_terms else "term, item"
     calls = [f"    copy_chunk(x, shape, {first_place}, slabs, first, {number})" for number in range(height // lines_at_a_time)]

@@ -235,7 +235,7 @@ def product_of(ring: Ring) -> Any:
         hopper.cluster_sync()
 
     @kernel
-    def matmul_bfloat16(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, a_map, b_map, worker, workers):
+    def matmul_bfloat16(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, precision, a_map, b_map, worker, workers):
         slabs = (hopper.shared_memory() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         barriers, rank, me = slabs + slabs_bytes, hopper.cluster_rank(), ptx.thread()
         terms, a_by_terms, b_by_terms = a.shape[0] if ta else a.shape[1], ta, not tb

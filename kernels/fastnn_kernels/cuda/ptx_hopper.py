@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.cuda import cgutils, types
 from numba.cuda.extending import intrinsic
 
-from fastnn_kernels.cuda.ptx import F32, I8, I32, I64, SHARED, VOID, _inline, _pack, _unpack
+from fastnn_kernels.cuda.ptx_code import F32, I8, I32, I64, SHARED, VOID, inline, pack, unpack
 
 SWIZZLE_BYTES = 128
 """Shared memory in lines of so many bytes, whose pieces of 16 bytes are exchanged by the line's number, modulo 8."""
@@ -32,7 +32,7 @@ def _doing(text: str, kinds: str = "") -> Callable[..., Any]:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         values = [_fitted(builder, value, kind) for value, kind in zip(args, kinds, strict=True)]
-        _inline(builder, VOID, text, ",".join([*kinds, "~{memory}"]), values)
+        inline(builder, VOID, text, ",".join([*kinds, "~{memory}"]), values)
         return context.get_dummy_value()
 
     return codegen
@@ -57,7 +57,7 @@ def counted(typingctx: Any, value: Any) -> Any:
     """An integer of which LLVM knows nothing: it unrolls no loop that counts by it, for which a producer has no registers."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _inline(builder, I64, "mov.b64 $0, $1;", "=l,l", args)
+        return inline(builder, I64, "mov.b64 $0, $1;", "=l,l", args)
 
     return types.int64(types.int64), codegen
 
@@ -67,7 +67,7 @@ def cluster_rank(typingctx: Any) -> Any:
     """The block's number in its cluster."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.zext(_inline(builder, I32, "mov.u32 $0, %cluster_ctarank;", "=r", []), I64)
+        return builder.zext(inline(builder, I32, "mov.u32 $0, %cluster_ctarank;", "=r", []), I64)
 
     return types.int64(), codegen
 
@@ -143,7 +143,7 @@ def _registers_setter(change: str) -> Any:
             return None
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _inline(builder, VOID, f"setmaxnreg.{change}.sync.aligned.u32 {count.literal_value};", "~{memory}", [])
+            inline(builder, VOID, f"setmaxnreg.{change}.sync.aligned.u32 {count.literal_value};", "~{memory}", [])
             return context.get_dummy_value()
 
         return types.void(count), codegen
@@ -160,8 +160,8 @@ def _changing(builder: Any, sums: list[Any], text: str, others: list[Any]) -> An
     """PTX that works on ``sums``, its first operands, in place; their new values."""
     count = len(sums)
     constraints = ",".join([*["=f"] * count, *map(str, range(count)), *["l"] * len(others), "~{memory}"])
-    result = _inline(builder, ir.LiteralStructType([F32] * count), text, constraints, [*sums, *others])
-    return _pack(builder, _unpack(builder, result, count), F32)
+    result = inline(builder, ir.LiteralStructType([F32] * count), text, constraints, [*sums, *others])
+    return pack(builder, unpack(builder, result, count), F32)
 
 
 @intrinsic
@@ -187,7 +187,7 @@ def multiply_slab(typingctx: Any, sums: Any, a: Any, b: Any, a_by_terms: Any, b_
                 f"wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.bf16.bf16 {registers}, a, b, p, 1, 1, {flags[0]}, {flags[1]};"
             )
         lines.append("wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 1; }")
-        return _changing(builder, _unpack(builder, args[0], sums.count), "\n".join(lines), args[1:3])
+        return _changing(builder, unpack(builder, args[0], sums.count), "\n".join(lines), args[1:3])
 
     return sums(sums, types.int64, types.int64, a_by_terms, b_by_terms), codegen
 
@@ -200,6 +200,6 @@ def products_done(typingctx: Any, sums: Any) -> Any:
     """The sums, once all products of the warpgroup are in them."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _changing(builder, _unpack(builder, args[0], sums.count), "wgmma.wait_group.sync.aligned 0;", [])
+        return _changing(builder, unpack(builder, args[0], sums.count), "wgmma.wait_group.sync.aligned 0;", [])
 
     return sums(sums), codegen

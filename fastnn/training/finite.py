@@ -40,7 +40,7 @@ def _culprit(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> str
     for name, output in _outputs(runtime, samples, rows):
         if not np.isfinite(output).all():
             return f"the output of layer {name!r} is not, and it is the first one"
-    return "every layer's weights and outputs are; look for large or missing values in y or in the sample weights"
+    return "every layer's weights and outputs are finite; look for large or missing values in x, y or the sample weights"
 
 
 def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray]]:

@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from fastnn_kernels.functions.activations import softmax_backward as softmax_backward
     from fastnn_kernels.functions.activations import tanh as tanh
     from fastnn_kernels.functions.activations import tanh_backward as tanh_backward
+    from fastnn_kernels.functions.bfloat16 import matmul_bfloat16 as matmul_bfloat16
+    from fastnn_kernels.functions.bfloat16 import to_bfloat16 as to_bfloat16
     from fastnn_kernels.functions.losses import mean_squared_error as mean_squared_error
     from fastnn_kernels.functions.losses import sigmoid_cross_entropy as sigmoid_cross_entropy
     from fastnn_kernels.functions.losses import softmax_cross_entropy as softmax_cross_entropy
     from fastnn_kernels.functions.matmul import dense as dense
     from fastnn_kernels.functions.matmul import dense_backward as dense_backward
     from fastnn_kernels.functions.matmul import matmul as matmul
-    from fastnn_kernels.functions.matmul import matmul_bfloat16 as matmul_bfloat16
-    from fastnn_kernels.functions.matmul import to_bfloat16 as to_bfloat16
     from fastnn_kernels.functions.updates import adagrad as adagrad
     from fastnn_kernels.functions.updates import adam as adam
     from fastnn_kernels.functions.updates import rmsprop as rmsprop
     from fastnn_kernels.functions.updates import sgd as sgd
 
 _HOMES = {
-    "functions.matmul": ("matmul", "matmul_bfloat16", "to_bfloat16", "dense", "dense_backward"),
+    "functions.matmul": ("matmul", "dense", "dense_backward"),
+    "functions.bfloat16": ("matmul_bfloat16", "to_bfloat16"),
     "functions.activations": (
         *("relu", "relu_backward", "sigmoid", "sigmoid_backward", "tanh", "tanh_backward"),
         *("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"),

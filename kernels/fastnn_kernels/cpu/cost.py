@@ -15,7 +15,7 @@ LEAST_NS = 20_000.0
 """A worker's part of a step below which one worker fewer is as fast."""
 
 RUN_NS = 100_000.0
-"""Work of a whole run below which no second worker is woken: 10 us where it has just run, 50 to 300 us after a rest."""
+"""Work of a whole run below which no second worker is woken; waking takes 10 us right after a run, 50 to 300 us later."""
 
 
 def streaming_ns(size: float) -> float:

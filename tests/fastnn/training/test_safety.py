@@ -105,7 +105,7 @@ def test_an_error_in_a_callback_leaves_a_usable_model(regressor, data):
         (lambda model, x, y: x.__setitem__((5, 0), np.inf), "the output of layer 'dense(_\\d+)?' is not, and it is the first one"),
         (
             lambda model, x, y: y.__setitem__(5, np.nan),
-            "every layer's weights and outputs are; .* missing values in y",
+            "every layer's weights and outputs are finite; .* missing values in x, y",
         ),
     ],
 )

@@ -1,7 +1,8 @@
 """The loops around the micro-kernel, and the sum over rows. Definitions: ``reference/matmul.py``.
 
-The five loops of BLIS. Which blocks are packed depends on the whole shape alone, and an element's terms are always added in
-the same order, so the result is the same bits for any number of workers.
+The five loops of BLIS. Which blocks are packed depends on the whole shape alone. Which tile computes an element depends on the
+worker's part as well, but all add an element's terms in the same order, in the same blocks of KC, so the result is the same bits
+for any number of workers: every new path must.
 """
 
 from __future__ import annotations

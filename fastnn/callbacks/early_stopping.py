@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 from fastnn_kernels.warn import warn
@@ -10,6 +11,8 @@ from fastnn.callbacks.base import Callback, Logs
 from fastnn.errors import near_matches
 
 MODES = ("auto", "min", "max")
+
+KINDS = {str: "a key of logs, such as 'val_loss'", Real: "a number", Integral: "a whole number of epochs"}
 
 
 class EarlyStopping(Callback):
@@ -71,6 +74,9 @@ class EarlyStopping(Callback):
         if mode not in MODES:
             warn(f"EarlyStopping mode {mode!r} is unknown, 'auto' is used; known: {MODES}")
             mode = "auto"
+        for name, value, kind in (("monitor", monitor, str), ("min_delta", min_delta, Real), ("patience", patience, Integral)):
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{name} of EarlyStopping must be {KINDS[kind]}, got {value!r}")
         self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
         self.patience, self.verbose = patience, verbose

@@ -136,6 +136,20 @@ def test_early_stopping(arguments, values, epochs, best):
     assert model.weights[0][0] == best
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"patience": "a"}, "patience of EarlyStopping must be a whole number of epochs, got 'a'"),
+        ({"patience": 1.5}, "patience of"),
+        ({"min_delta": "x"}, "min_delta of EarlyStopping must be a number"),
+        ({"monitor": 3}, "monitor of EarlyStopping must be a key of logs"),
+    ],
+)
+def test_early_stopping_refuses_what_it_cannot_use(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        EarlyStopping(**arguments)
+
+
 def test_early_stopping_finds_out_which_way_to_go():
     assert run(EarlyStopping("val_accuracy"), [0.1, 0.2, 0.1], "val_accuracy", {"accuracy": 1})[1] == 3
     assert run(EarlyStopping("mae"), [0.1, 0.2, 0.1], "mae", {"mae": -1})[1] == 2

@@ -155,6 +155,11 @@ def test_out_that_cannot_be_written_is_refused(call: Call) -> None:
         (np.empty(call.out, np.float32), TypeError, "out must be float64, that of the result, got float32"),
         (np.empty((2, *call.out)), ValueError, "out must have shape .*, that of the result, got"),
         (read_only, ValueError, "out is read-only"),
+        (
+            np.lib.stride_tricks.as_strided(np.empty(1), call.out, [0] * len(call.out)),
+            ValueError,
+            "out has elements that share memory",
+        ),
     )
     for out, error, message in refused:
         with pytest.raises(error, match=message):

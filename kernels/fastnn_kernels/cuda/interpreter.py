@@ -60,6 +60,8 @@ def interpreter_source(ops: Iterable[str], dtype: str) -> str:
     """The entry as Python source; it calls ``kernel_<op>`` of each of ``ops``."""
     lines, keyword = [_HEAD.strip()], "if"
     for op in ops:
+        if dtype == "float64" and any(spec.dtype == "f4" for spec in INSTRUCTIONS[op].operands):
+            continue  # no such program has the instruction
         call = f"kernel_{op}({', '.join(_arguments(INSTRUCTIONS[op], dtype))})"
         lines += [f"        {keyword} number == {NUMBERS[op]}:", f"            {call}"]
         keyword = "elif"

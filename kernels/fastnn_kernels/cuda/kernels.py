@@ -59,8 +59,8 @@ BLOCKS = {"matmul-float32": 2, "matmul_bfloat16": 2}
 """Blocks that a multiprocessor holds at the same time, by unit, where one is not enough to hide the others' waits: at most 128
 registers a thread."""
 
-ONE_BLOCK = {"matmul-float32": ((8, 6), (8, 9), (12, 0))}
-"""Architectures for which the assembler finds no room for `BLOCKS` of a unit: 128 registers are one or two too few."""
+ONE_BLOCK = {"matmul-float32": ((8, 6), (8, 9), (12, 0)), "matmul_bfloat16": ((12, 0),)}
+"""Architectures for which the assembler finds no room for `BLOCKS` of a unit: 128 registers are a few too few."""
 
 
 def blocks_of(unit: str, capability: tuple[int, int]) -> int:

@@ -91,6 +91,7 @@ def _bfloat16() -> list[Case]:
         "rows of whole chunks, small tiles": (40, 40, 40),
         "odd rows": (19, 45, 33),
         "many tiles": (520, 136, 528),
+        "few tiles, terms split": (200, 1608, 112),
         "many large tiles": (1032, 40, 2064),
     }
     for path, shape in shapes.items():

@@ -145,9 +145,9 @@ def test_the_rows_of_a_slab_that_are_read_at_a_time_lie_in_different_banks(chunk
 
 
 def test_tiles_of_bfloat16_fit_a_block() -> None:
-    from fastnn_kernels.cuda.block import THREADS, WARP
+    from fastnn_kernels.cuda.block import THREADS
     from fastnn_kernels.cuda.matmul.blocking import HALF_LARGE, HALF_MEDIUM, HALF_SHARED_ELEMENTS
 
     for tile in (HALF_LARGE, HALF_MEDIUM):
-        assert tile.rows // tile.warp_rows * tile.warps_across == THREADS // WARP
+        assert tile.groups == 1 == THREADS // tile.members
         assert tile.shared_elements <= HALF_SHARED_ELEMENTS <= 48 * 1024 // 4

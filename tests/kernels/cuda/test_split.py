@@ -9,6 +9,7 @@ from fastnn_kernels.cuda.grid import blocks_for, scratch_for
 from fastnn_kernels.cuda.matmul import blocking
 from fastnn_kernels.cuda.matmul.blocking import (
     COUNTERS,
+    HALF_MEDIUM,
     MOST_ITEMS,
     MOST_PARTS,
     NO_TENSOR_TILE,
@@ -18,6 +19,7 @@ from fastnn_kernels.cuda.matmul.blocking import (
     TENSOR_MEDIUM,
     TENSOR_TILES,
     TENSOR_WIDE,
+    half_tile,
     tensor_tile,
     terms_of_part,
     tiles_of,
@@ -74,6 +76,29 @@ def test_the_same_bits_whichever_block_comes_last(kind: int, layout: tuple[int, 
     monkeypatch.setattr(simulator, "order_of_blocks", reversed)
     again, _, _ = product(*SHAPES[kind], work_items("float32", *SHAPES[kind][::2], SHAPES[kind][1]), layout)
     assert out.tobytes() == again.tobytes()
+
+
+@simulated
+@pytest.mark.parametrize("layout", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_the_same_bits_of_bfloat16(layout: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By tiles for tensor cores, in three parts."""
+    from fastnn_kernels.cuda import simulator
+    from fastnn_kernels.cuda.execute import execute
+
+    (m, k, n), rng = (40, 96, 24), np.random.default_rng(9)
+    tiles = tiles_of(m, n, HALF_MEDIUM.rows, HALF_MEDIUM.columns)
+    assert half_tile(m, n, k) == TENSOR_MEDIUM
+    assert terms_of_part(tiles, k, HALF_MEDIUM.depth) == k // 3
+    numbers = [rng.integers(-128, 129, size).astype(np.float32) for size in ((m, k), (k, n))]  # and their sums are exact
+    stored = [(x.T if turned else x).copy() for x, turned in zip(numbers, layout, strict=True)]
+    a, b = ((x.view(np.uint32) >> 16).astype(np.uint16) for x in stored)
+    given = dict.fromkeys(("activation", "negative_slope", "accumulate", "precision"), 0)
+    given |= dict(zip(("transpose_a", "transpose_b"), layout, strict=True))
+    for order, workers in ((iter, 2), (reversed, 3 * tiles)):
+        monkeypatch.setattr(simulator, "order_of_blocks", order)
+        out = np.full((m, n), np.nan, np.float32)
+        execute("matmul_bfloat16", {"a": a, "b": b, "out": out}, given, workers=workers)
+        assert (out == numbers[0] @ numbers[1]).all()
 
 
 @simulated

@@ -10,6 +10,7 @@ from fastnn_kernels.cuda.block import WARP, sync, thread
 from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH, HALF_STRIP, STAGES, HalfTile
 from fastnn_kernels.cuda.matmul.micro_kernel import finish
 from fastnn_kernels.cuda.matmul.slabs import TERMS, copier_of, loader_of, place_of
+from fastnn_kernels.cuda.matmul.tensor_cores import places_of, put_sums_of
 from fastnn_kernels.cuda.quads import defined, flat
 from fastnn_kernels.cuda.target import kernel, ptx
 
@@ -18,14 +19,76 @@ STILL_AWAY = AHEAD - 1
 """Slabs that are on their way, at most, and while one is read."""
 
 
-def half_product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
-    """``product(a, b, ..., workers)`` for one way in which the operands lie in memory: see `slabs`."""
-    rows, columns, sums_count, depth = tile.rows, tile.columns, tile.sums, HALF_DEPTH
+def _sums_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+    """``sums(a, b, slabs, first_i, first_j, first, stop)`` for one way in which the operands lie in memory: see `slabs`."""
+    rows, columns, count, depth = tile.rows, tile.columns, tile.sums, tile.depth
     copy_a, copy_b = copier_of(rows, a_along_terms), copier_of(columns, b_along_terms)
     place_a, place_b = place_of(rows, a_along_terms, rows=True), place_of(columns, b_along_terms, rows=False)
     stage = depth * (rows + columns)
-    ahead, end, away, b_first, terms_axis = AHEAD * stage, STAGES * stage, AHEAD * depth, depth * rows, int(a_along_terms)
-    warp_place, multiply, store = warp_place_of(tile), multiply_of(tile, a_along_terms, b_along_terms), store_of(tile)
+    ahead, end, away, b_first = AHEAD * stage, STAGES * stage, AHEAD * depth, depth * rows
+    places, multiply = places_of(tile), multiply_of(tile, a_along_terms, b_along_terms)
+
+    @kernel
+    def sums_of_terms(a, b, slabs, first_i, first_j, first, stop):
+        """While a slab's products are computed, the next ones are on their way. Counters have 32 bits: registers are scarce."""
+        x, y, (_, row, column, lane) = flat(a), flat(b), places()
+        a_place, b_place = place_a(row, lane), place_b(column, lane)
+        sums = ptx.zeros(np.float32, count)
+        now = ptx.int32(stage)
+        for term in range(ptx.int32(0), ptx.int32(stop - first + away), ptx.int32(depth)):
+            if term >= away:
+                ptx.copies_wait(STILL_AWAY)
+                sync()
+            later = ptx.int32(now + ahead if now + ahead < end else now + ahead - end)
+            copy_a(x, a.shape, first_i, first + term, slabs, later)
+            copy_b(y, b.shape, first_j, first + term, slabs, later + b_first)
+            ptx.copies_commit()
+            if term >= away:
+                sums = multiply(sums, slabs, now, now + b_first, a_place, b_place)
+            now = ptx.int32(now + stage if now + stage < end else 0)
+        ptx.copies_wait(0)
+        sync()
+        return sums
+
+    return sums_of_terms
+
+
+def sums_of(tile: HalfTile) -> Any:
+    """``sums(a, b, shared, transpose_a, transpose_b, first_i, first_j, first, stop)`` of a thread for a tile, in registers."""
+    plain, turned_b = _sums_of(tile, True, False), _sums_of(tile, True, True)
+    turned_a, turned = _sums_of(tile, False, False), _sums_of(tile, False, True)
+
+    @kernel
+    def sums(a, b, shared, transpose_a, transpose_b, first_i, first_j, first, stop):
+        slabs = ptx.halves(shared)
+        if transpose_a:
+            if transpose_b:
+                return turned(a, b, slabs, first_i, first_j, first, stop)
+            return turned_a(a, b, slabs, first_i, first_j, first, stop)
+        if transpose_b:
+            return turned_b(a, b, slabs, first_i, first_j, first, stop)
+        return plain(a, b, slabs, first_i, first_j, first, stop)
+
+    return sums
+
+
+def half_sum_of(tile: HalfTile) -> Any:
+    """``sum_terms(a, ...)`` for `split.product_of`."""
+    columns, sums, places, put_sums = tile.columns, sums_of(tile), places_of(tile), put_sums_of(tile)
+
+    @kernel
+    def sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop):
+        found = sums(a, b, shared, transpose_a, transpose_b, first_i, first_j, first, stop)
+        _, row, column, lane = places()
+        put_sums(found, shared, row * columns + column, lane)
+
+    return sum_terms
+
+
+def _product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+    """``product(a, b, bias, shared, out, ..., workers)`` for one way in which the operands lie in memory."""
+    rows, columns, sums, store = tile.rows, tile.columns, _sums_of(tile, a_along_terms, b_along_terms), store_of(tile)
+    terms_axis = int(a_along_terms)
 
     @kernel
     def tile_place(number, n):
@@ -35,40 +98,23 @@ def half_product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) ->
 
     @kernel
     def product(a, b, bias, shared, out, activation, slope, accumulate, worker, workers):
-        """While a slab's products are computed, the next ones are on their way. Counters have 32 bits: registers are scarce."""
         m, n = out.shape
-        x, y, slabs, terms = flat(a), flat(b), ptx.halves(shared), ptx.int32(a.shape[terms_axis] + away)
         tiles = (m + rows - 1) // rows * ((n + columns - 1) // columns)
         for number in range(ptx.int32(worker), ptx.int32(tiles), ptx.int32(workers)):
             first_i, first_j = tile_place(number, n)
-            row, column, lane = warp_place()
-            a_place, b_place = place_a(row, lane), place_b(column, lane)
-            sums = ptx.zeros(np.float32, sums_count)
-            now = ptx.int32(stage)
-            for term in range(ptx.int32(0), terms, ptx.int32(depth)):
-                if term >= away:
-                    ptx.copies_wait(STILL_AWAY)
-                    sync()
-                later = ptx.int32(now + ahead if now + ahead < end else now + ahead - end)
-                copy_a(x, a.shape, first_i, term, slabs, later)
-                copy_b(y, b.shape, first_j, term, slabs, later + b_first)
-                ptx.copies_commit()
-                if term >= away:
-                    sums = multiply(sums, slabs, now, now + b_first, a_place, b_place)
-                now = ptx.int32(now + stage if now + stage < end else 0)
-            ptx.copies_wait(0)
-            sync()
+            found = sums(a, b, ptx.halves(shared), first_i, first_j, ptx.int32(0), ptx.int32(a.shape[terms_axis]))
             first_i, first_j = tile_place(ptx.again(number), n)
-            store(sums, shared, out, first_i, first_j, bias, activation, slope, accumulate)
+            store(found, shared, out, first_i, first_j, bias, activation, slope, accumulate)
             sync()
 
     return product
 
 
-def half_products_of(tile: HalfTile) -> Any:
-    """``product(a, b, ..., workers)`` for a tile, in whichever way the operands lie in memory."""
-    plain, turned_b = half_product_of(tile, True, False), half_product_of(tile, True, True)
-    turned_a, turned = half_product_of(tile, False, False), half_product_of(tile, False, True)
+def half_product_of(tile: HalfTile) -> Any:
+    """``product(a, b, ..., workers)`` for a tile whose sums do not fit shared memory, and whose terms are not split."""
+    plain, turned_b, turned_a, turned = (
+        _product_of(tile, a_along, b_along) for a_along in (True, False) for b_along in (False, True)
+    )
 
     @kernel
     def product(a, b, bias, shared, out, transpose_a, transpose_b, activation, slope, accumulate, worker, workers):
@@ -82,18 +128,6 @@ def half_products_of(tile: HalfTile) -> Any:
             plain(a, b, bias, shared, out, activation, slope, accumulate, worker, workers)
 
     return product
-
-
-def warp_place_of(tile: HalfTile) -> Any:
-    """``warp_place()`` for a tile: the tile's rows and columns before this thread's warp's part, and its lane there."""
-    warp_rows, warp_columns, across = tile.warp_rows, tile.warp_columns, tile.warps_across
-
-    @kernel
-    def warp_place():
-        warp = thread() // WARP
-        return warp // across * warp_rows, warp % across * warp_columns, thread() % WARP
-
-    return warp_place
 
 
 def multiply_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
@@ -114,11 +148,11 @@ def store_of(tile: HalfTile) -> Any:
     neighbouring elements of out, at any edge.
     """
     stride, elements, width = tile.strip_stride, tile.strip_elements, tile.warp_columns
-    strip_sums, warp_place = HALF_STRIP * width // WARP, warp_place_of(tile)
+    strip_sums, places = HALF_STRIP * width // WARP, places_of(tile)
 
     @kernel
     def store_strip(shared, out, first_i, first_j, bias, activation, slope, accumulate):
-        first, (warp_row, warp_column, lane) = thread() // WARP * elements, warp_place()
+        first, (_, warp_row, warp_column, lane) = thread() // WARP * elements, places()
         ptx.sync_warp()
         for element in range(lane, HALF_STRIP * width, WARP):
             row, column = element // width, element % width

@@ -73,18 +73,16 @@ SHARED_ELEMENTS = max(LARGE.shared_elements, SMALL.shared_elements)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorTile:
-    """``rows`` x ``columns`` of out by tensor cores, ``warp_rows`` x ``warp_columns`` by a warp; ``stages`` slabs in shared memory.
+class WarpTile:
+    """``rows`` x ``columns`` of out by tensor cores, ``warp_rows`` x ``warp_columns`` by a warp.
 
-    Warps that are left over make further groups, as in `Tile`. A slab is what `copies` leaves there: an operand's numbers in
-    the order of its own memory, each line with some padding, so that what a warp reads at a time lies in different banks.
+    Warps that are left over make further groups, as in `Tile`.
     """
 
     rows: int
     columns: int
     warp_rows: int
     warp_columns: int
-    stages: int
 
     @property
     def members(self) -> int:
@@ -95,6 +93,22 @@ class TensorTile:
     def groups(self) -> int:
         """Groups of threads in a block."""
         return THREADS // self.members
+
+    @property
+    def sums(self) -> int:
+        """Sums in the registers of a thread."""
+        return self.warp_rows * self.warp_columns // WARP
+
+
+@dataclass(frozen=True, slots=True)
+class TensorTile(WarpTile):
+    """For products of float32, with ``stages`` slabs in shared memory.
+
+    A slab is what `copies` leaves there: an operand's numbers in the order of its own memory, each line with some padding, so that
+    what a warp reads at a time lies in different banks.
+    """
+
+    stages: int
 
     @property
     def depth(self) -> int:
@@ -152,23 +166,13 @@ PART_TERMS = 192 if not SIMULATED else 20
 
 
 @dataclass(frozen=True, slots=True)
-class HalfTile:
-    """``rows`` x ``columns`` of out for products of bfloat16 on tensor cores; each warp has ``warp_rows`` x ``warp_columns``."""
-
-    rows: int
-    columns: int
-    warp_rows: int
-    warp_columns: int
+class HalfTile(WarpTile):
+    """For products of bfloat16, by one group; see `slabs`."""
 
     @property
-    def warps_across(self) -> int:
-        """Warps side by side."""
-        return self.columns // self.warp_columns
-
-    @property
-    def sums(self) -> int:
-        """Sums in the registers of a thread."""
-        return self.warp_rows * self.warp_columns // 32
+    def depth(self) -> int:
+        """Terms of a slab."""
+        return HALF_DEPTH
 
     @property
     def strip_stride(self) -> int:
@@ -196,9 +200,8 @@ HALF_STRIP = 32
 HALF_SIZES = {256: ((128, 128, 64, 32), (64, 64, 32, 16)), 32: ((64, 32, 64, 32), (32, 16, 32, 16))}
 HALF_TILES = HALF_LARGE, HALF_MEDIUM = tuple(HalfTile(*sizes) for sizes in HALF_SIZES[THREADS])
 
-ENOUGH_HALF_TILES = 64 if not SIMULATED else 4
-"""Tiles of the medium kind that keep half of a GPU's multiprocessors busy; of the large kind twice as many, two for each."""
-ENOUGH_LARGE_HALF_TILES = 2 * ENOUGH_HALF_TILES
+ENOUGH_HALF_TILES = 128 if not SIMULATED else 8
+"""Tiles of the large kind that keep a GPU busy; their terms are not split, because their sums do not fit shared memory."""
 
 HALF_SHARED_ELEMENTS = max(SHARED_ELEMENTS, HALF_LARGE.shared_elements, HALF_MEDIUM.shared_elements)
 """Floats of shared memory for products of bfloat16: all 48 KB that need no special launch."""
@@ -206,7 +209,7 @@ HALF_SHARED_ELEMENTS = max(SHARED_ELEMENTS, HALF_LARGE.shared_elements, HALF_MED
 COUNTERS = MOST_ITEMS
 """Elements of scratch that count arrivals, one a tile; they are 0 before a launch and after it."""
 
-TILES: dict[str, tuple[Tile | TensorTile, ...]] = {"float32": (SMALL, LARGE, *TENSOR_TILES), "float64": (SMALL,)}
+TILES: dict[str, tuple[Tile | WarpTile, ...]] = {"float32": (SMALL, LARGE, *TENSOR_TILES), "float64": (SMALL,)}
 """The tiles of a product by its float type."""
 
 SCRATCH_ELEMENTS = {
@@ -237,12 +240,9 @@ def half_tile(m: int, n: int, terms: int) -> int:
     if m * n * terms < ENOUGH_WORK:
         return NO_TENSOR_TILE
     large_tiles = (m + HALF_ROWS - 1) // HALF_ROWS * ((n + HALF_COLUMNS - 1) // HALF_COLUMNS)
-    if large_tiles >= ENOUGH_LARGE_HALF_TILES and 2 * m > HALF_ROWS and 2 * n > HALF_COLUMNS:
+    if large_tiles >= ENOUGH_HALF_TILES and 2 * m > HALF_ROWS and 2 * n > HALF_COLUMNS:
         return TENSOR_LARGE
-    medium_tiles = (m + HALF_MEDIUM_ROWS - 1) // HALF_MEDIUM_ROWS * ((n + HALF_MEDIUM_COLUMNS - 1) // HALF_MEDIUM_COLUMNS)
-    if medium_tiles >= ENOUGH_HALF_TILES and 2 * m > HALF_MEDIUM_ROWS and 2 * n > HALF_MEDIUM_COLUMNS:
-        return TENSOR_MEDIUM
-    return NO_TENSOR_TILE
+    return TENSOR_MEDIUM if 2 * m > HALF_MEDIUM_ROWS and 2 * n > HALF_MEDIUM_COLUMNS else NO_TENSOR_TILE
 
 
 def tiles_of(m: int, n: int, rows: int, columns: int) -> int:

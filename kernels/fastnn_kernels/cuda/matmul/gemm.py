@@ -12,7 +12,7 @@ import numpy as np
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
 from fastnn_kernels.cuda.matmul import blocking
-from fastnn_kernels.cuda.matmul.bfloat16 import half_products_of
+from fastnn_kernels.cuda.matmul.bfloat16 import half_product_of, half_sum_of
 from fastnn_kernels.cuda.matmul.blocking import (
     HALF_LARGE,
     HALF_MEDIUM,
@@ -72,7 +72,7 @@ large_product, small_product = (product_of(tile, sum_of(tile), unchanged) for ti
 tensor_large_product, tensor_medium_product, tensor_wide_product = (
     product_of(tile, tensor_sum_of(tile), exact_unless_finite) for tile in TENSOR_TILES
 )
-half_product, large_half_product = half_products_of(HALF_MEDIUM), half_products_of(HALF_LARGE)
+half_product, large_half_product = product_of(HALF_MEDIUM, half_sum_of(HALF_MEDIUM), unchanged), half_product_of(HALF_LARGE)
 tensor_tile, half_tile = kernel(blocking.tensor_tile), kernel(blocking.half_tile)
 
 TENSOR_CORES = 80
@@ -122,7 +122,7 @@ def matmul_bfloat16(a, b, bias, scratch, out, transpose_a, transpose_b, activati
     if chosen == TENSOR_LARGE:
         large_half_product(a, b, bias, shared, out, ta, tb, activation, slope, accumulate, worker, workers)
     elif chosen == TENSOR_MEDIUM:
-        half_product(a, b, bias, shared, out, ta, tb, activation, slope, accumulate, worker, workers)
+        half_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
     elif tensor_tile(m, n, terms) in (TENSOR_LARGE, TENSOR_MEDIUM):
         large_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
     else:

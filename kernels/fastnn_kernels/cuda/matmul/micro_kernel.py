@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, thread
-from fastnn_kernels.cuda.matmul.blocking import STRIP, TensorTile, Tile
+from fastnn_kernels.cuda.matmul.blocking import STRIP, Tile, WarpTile
 from fastnn_kernels.cuda.matmul.packing import flip_of
 from fastnn_kernels.cuda.target import kernel, ptx
 from fastnn_kernels.cuda.vector_math import sigmoid, tanh
@@ -98,7 +98,7 @@ def finish(value, out, i, j, bias, activation, slope, accumulate):
     out[i, j] = activated(value, activation, slope)
 
 
-def store_of(tile: Tile | TensorTile, repaired: Any) -> Any:
+def store_of(tile: Tile | WarpTile, repaired: Any) -> Any:
     """``store(shared, a, b, out, ...)`` for a tile: its sums from shared memory to out.
 
     Neighbouring threads have neighbouring elements of out, at any edge. ``repaired``: what the element of the product is, given

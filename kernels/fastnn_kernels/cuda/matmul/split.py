@@ -10,7 +10,7 @@ from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
 from fastnn_kernels.cuda.matmul import blocking
-from fastnn_kernels.cuda.matmul.blocking import COUNTERS, TensorTile, Tile
+from fastnn_kernels.cuda.matmul.blocking import COUNTERS, HalfTile, TensorTile, Tile, WarpTile
 from fastnn_kernels.cuda.matmul.micro_kernel import store_of
 from fastnn_kernels.cuda.quads import VECTOR_BYTES, add4
 from fastnn_kernels.cuda.target import kernel, ptx
@@ -18,7 +18,7 @@ from fastnn_kernels.cuda.target import kernel, ptx
 tiles_of, terms_of_part = kernel(blocking.tiles_of), kernel(blocking.terms_of_part)
 
 
-def product_of(tile: Tile | TensorTile, sum_terms: Any, repaired: Any) -> Any:
+def product_of(tile: Tile | TensorTile | HalfTile, sum_terms: Any, repaired: Any) -> Any:
     """``product(a, ..., workers)`` by tiles of one kind.
 
     ``sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)`` leaves in shared memory the sums
@@ -67,7 +67,7 @@ def first_vector(scratch):
     return COUNTERS + (VECTOR_BYTES - beyond) // size
 
 
-def join_groups_of(tile: Tile | TensorTile) -> Any:
+def join_groups_of(tile: Tile | WarpTile) -> Any:
     """``join_groups(shared)`` for a tile: the sum of the groups' sums in place of the first group's."""
     elements, groups = tile.rows * tile.columns, tile.groups
 
@@ -85,7 +85,7 @@ def join_groups_of(tile: Tile | TensorTile) -> Any:
     return join_groups
 
 
-def join_parts_of(tile: Tile | TensorTile) -> Any:
+def join_parts_of(tile: Tile | WarpTile) -> Any:
     """``join_parts(shared, scratch, number, part, parts)`` for a tile: whether this block came last, and so has the sum of all
     parts of tile ``number`` in shared memory.
     """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda.block import sync, thread
-from fastnn_kernels.cuda.matmul.blocking import WARP, TensorTile
+from fastnn_kernels.cuda.matmul.blocking import WARP, TensorTile, WarpTile
 from fastnn_kernels.cuda.matmul.copies import copies_of, is_vector_aligned
 from fastnn_kernels.cuda.quads import defined, flat
 from fastnn_kernels.cuda.target import kernel, ptx
@@ -26,7 +26,7 @@ TERMS = 8
 def tensor_sum_of(tile: TensorTile) -> Any:
     """``sum_terms(a, ...)`` for `split.product_of`: while a slab's products are computed, the next ones are on their way."""
     (begin_a, copy_a, advance_a), (begin_b, copy_b, advance_b) = copies_of(tile, tile.rows), copies_of(tile, tile.columns)
-    places, put_sums, count, (where, multiply) = places_of(tile), put_sums_of(tile), sums_of(tile), multiply_of(tile)
+    places, put_sums, count, (where, multiply) = places_of(tile), put_sums_of(tile), tile.sums, multiply_of(tile)
     rows, columns, depth, b_first, stage = tile.rows, tile.columns, tile.depth, tile.slab_elements(tile.rows), tile.stage_elements
     stages, ahead, last = tile.stages, tile.stages - 2, (tile.stages - 1) * tile.stage_elements
 
@@ -62,12 +62,7 @@ def tensor_sum_of(tile: TensorTile) -> Any:
     return sum_terms
 
 
-def sums_of(tile: TensorTile) -> int:
-    """Sums of a thread."""
-    return tile.warp_rows * tile.warp_columns // WARP
-
-
-def places_of(tile: TensorTile) -> Any:
+def places_of(tile: WarpTile) -> Any:
     """``places()`` as in `micro_kernel`: this thread's group, the tile's rows and columns before its warp's part, and its lane."""
     members, rows, columns = tile.members, tile.warp_rows, tile.warp_columns
     warps_across = tile.columns // columns
@@ -140,7 +135,7 @@ def _multiply_of(tile: TensorTile, a_along: bool, b_along: bool) -> Any:
     return multiply
 
 
-def put_sums_of(tile: TensorTile) -> Any:
+def put_sums_of(tile: WarpTile) -> Any:
     """``put_sums(sums, shared, at, lane)`` for a tile, as in `micro_kernel`."""
     columns, number = tile.columns, 0
     lines = ["def put_sums(sums, shared, at, lane):", f"    first = at + lane // 4 * {columns} + lane % 4 * 2"]

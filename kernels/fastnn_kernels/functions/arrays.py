@@ -98,7 +98,7 @@ def check_written(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype
         raise ValueError(f"{name} must have shape {shape}, that of the result, got {array.shape}")
     if array.readonly if isinstance(array, DeviceArray) else not array.flags.writeable:
         raise ValueError(f"{name} is read-only; give an array that may be written")
-    if any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True)):
+    if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True)):
         raise ValueError(f"{name} has elements that share memory; give an array without strides of 0")
     if isinstance(array, DeviceArray) and not array.contiguous:
         raise ValueError(places.scattered(name))

@@ -48,14 +48,21 @@ def compile_units(
         finish(unit, compile_here(unit), time.perf_counter() - start)
 
     with SecondProcess(waiting, finish) if len(units) >= WORTH and can_start() else nullcontext() as second:
-        while waiting:
-            with suppress(IndexError):  # the second process took the last one
-                compile_unit(waiting.popleft())
+        while (unit := _first(waiting)) is not None:
+            compile_unit(unit)
         if second is not None and left:
             begin(len(units) - len(left), left[0])
             second.thread.join()
     for unit in list(left):
         compile_unit(unit)
+
+
+def _first(waiting: deque[str]) -> str | None:
+    """The first one, taken; None where the second process took the last."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
 
 
 def _rank(unit: str) -> int:
@@ -81,7 +88,7 @@ class SecondProcess:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         with suppress(OSError):
             self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVE],
+                [sys.executable, "-P", "-c", SERVE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

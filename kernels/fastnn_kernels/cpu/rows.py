@@ -18,10 +18,13 @@ from fastnn_kernels.cpu.columns import LANES, lanes, stack_array
 from fastnn_kernels.cpu.floats import larger, select
 from fastnn_kernels.cpu.matmul.vectors import I32, element_pointer
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
-from fastnn_kernels.cpu.vector_math import exp
+from fastnn_kernels.cpu.vector_math import exp_negative
 
 PART, MOST_PARTS = 1024, 128
 """Elements of a part: 4 KiB of float32; the parts of a longer row than `MOST_PARTS` have more."""
+
+BLOCK = np.uint64(256)
+"""Elements whose exponentials are computed in one loop; before it those are asked for that lie `AHEAD`."""
 
 AHEAD = np.uint64(1536)
 """How far ahead elements are asked for: the processor by itself stops fetching where a part is read a second time."""
@@ -29,8 +32,8 @@ AHEAD = np.uint64(1536)
 NOTHING, EXP, SHIFTED = range(3)
 """What `exp_row` writes."""
 
-NONE, LINE, STEP, WHOLE = np.uint64(0), np.uint64(16), np.uint64(LANES), np.uint64(64)
-"""Elements of no, one, two and four vectors of 64 bytes; unsigned, so that sums of indices are."""
+LINE, STEP, WHOLE = np.uint64(16), np.uint64(LANES), np.uint64(64)
+"""Elements of one, two and four vectors of 64 bytes; unsigned, so that sums of indices are."""
 
 per_part = stack_array(MOST_PARTS)
 """An uninitialised array on the caller's stack: one element a part."""
@@ -80,32 +83,52 @@ def largest_of(x, start, stop):
 
 @kernel
 def exp_part(x, out, start, stop, shift, writes):
-    """Sum of exp(x - shift) over x[start:stop]; ``writes`` to the same place in out. The last lanes may overlap those before."""
-    zero, last, again = x.dtype.type(0), stop - STEP, (start - stop) % STEP
-    e, shifted, total = lanes(x), lanes(x), lanes(x)
+    """Sum of exp(x - shift) over x[start:stop]; ``writes`` to the same place in out. x - shift is nowhere above 0."""
+    done, total = stop - (stop - start) % WHOLE, x.dtype.type(0)
+    for block in range(start, done, BLOCK):
+        end = min(block + BLOCK, done)
+        for i in range(block, end, LINE):
+            prefetch(x, i + AHEAD)
+        total += exp_block(x, out, block, end, shift, writes)
+    while done < stop:
+        first = min(done, stop - STEP)
+        total += exp_step(x, out, first, done - first, shift, writes)
+        done = first + STEP
+    return total
+
+
+@kernel
+def exp_block(x, out, start, stop, shift, writes):
+    """`exp_part` of a multiple of `WHOLE` elements."""
+    total = x.dtype.type(0)
+    if writes == EXP:
+        for i in range(start, stop):
+            e = exp_negative(x[i] - shift)
+            out[i] = e
+            total += e
+    elif writes == SHIFTED:
+        for i in range(start, stop):
+            shifted = x[i] - shift
+            out[i] = shifted
+            total += exp_negative(shifted)
+    else:
+        for i in range(start, stop):
+            total += exp_negative(x[i] - shift)
+    return total
+
+
+@kernel
+def exp_step(x, out, first, again, shift, writes):
+    """`exp_part` of `STEP` elements, of which the first ``again`` are written again and not added."""
+    e, shifted, total = lanes(x), lanes(x), x.dtype.type(0)
     for i in range(STEP):
-        total[i] = zero
-    for c in range(start, last, STEP):
-        for i in range(NONE, STEP, LINE):
-            prefetch(x, c + AHEAD + i)
+        shifted[i] = x[first + i] - shift
+        e[i] = exp_negative(shifted[i])
+        total += select(i < again, x.dtype.type(0), e[i])
+    if writes != NOTHING:
         for i in range(STEP):
-            shifted[i] = x[c + i] - shift
-            e[i] = exp(shifted[i])
-            total[i] += e[i]
-        for i in range(STEP):
-            if writes != NOTHING:
-                out[c + i] = e[i] if writes == EXP else shifted[i]
-    for i in range(STEP):
-        shifted[i] = x[last + i] - shift
-        e[i] = exp(shifted[i])
-        total[i] += select(i < again, zero, e[i])
-    for i in range(STEP):
-        if writes != NOTHING:
-            out[last + i] = e[i] if writes == EXP else shifted[i]
-    result = zero
-    for i in range(STEP):
-        result += total[i]
-    return result
+            out[first + i] = e[i] if writes == EXP else shifted[i]
+    return total
 
 
 @kernel
@@ -136,7 +159,7 @@ def exp_row(x, out, row, columns, largest, scales, writes):
         shift = larger(shift, scales[p])
     for p in range(parts):
         scales[p] -= shift
-        scale = exp(scales[p])
+        scale = exp_negative(scales[p])
         total += sums[p] * scale
         scales[p] = scale if writes == EXP else scales[p]
     return shift, total

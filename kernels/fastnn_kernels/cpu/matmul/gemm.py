@@ -25,6 +25,9 @@ MR, VECTORS, MASKS = TILE.rows, TILE.vectors, TILE.masks
 NEAR_ELEMENTS, FAR_ELEMENTS = 8192, 65536
 """Beyond the first number a matrix is not in the nearest cache; beyond the second its rows lie on too many pages as well."""
 
+WHOLE_ELEMENTS = 1024
+"""Of smaller products too few tiles are whole to loop over them by themselves."""
+
 NEAR_TILES, FAR_TILES = 16, 4
 """Tiles that read such a matrix again before packing it pays: packing costs as much as about one of them."""
 
@@ -82,12 +85,12 @@ def finish_column(out, start, stop, bias, flags, slope):
 def blocks(a, a_steps, b, b_steps, terms, out, shape, part, bias, flags, slope, scratch, b_packed):
     """Loops over blocks of NC columns, KC terms and MC rows; a and b are packed where that pays.
 
-    Of a large product the tiles without edges are computed first, then those on the right; the last rows are a block of their own.
+    Of all but small products the tiles without edges come first, then those on the right; the last rows are a block of their own.
     """
     m, n = shape
     row_start, row_stop, column_start, column_stop = part
     width, a_packed = np.int64(tile_columns(out)), b_packed + KC * NC
-    large = max(m * terms, terms * n, m * n) > NEAR_ELEMENTS
+    large = max(m * terms, terms * n, m * n) > WHOLE_ELEMENTS
     packs_a = must_be_packed(a) or packing_pays(m * terms, n // width)
     packs_b = must_be_packed(b) or b_steps[1] != 1 or packing_pays(terms * n, m // MR) or (not MASKS and n % width != 0)
     for j in range(column_start, column_stop, NC):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
 from fastnn_kernels.cpu.floats import maximum, multiply_add, select
-from fastnn_kernels.cpu.losses import fill_factors, row_factor, skip_row
+from fastnn_kernels.cpu.losses import fill_factors, kept, row_factor, skip_row
 from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import span
@@ -183,8 +183,7 @@ def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_sm
             e = exp_negative(-abs(x))
             value += cross_entropy_of(x, t, e)
             if dlogits.size != 0:
-                old = select(accumulate != 0, dlogits[m, c], zero)
-                dlogits[m, c] = old + factor * (sigmoid_of(x, e) - t)
+                dlogits[m, c] = kept(dlogits, accumulate, m, c) + factor * (sigmoid_of(x, e) - t)
         loss[m] = value / classes
 
 

@@ -65,6 +65,12 @@ def clear_row(gradient, accumulate, m):
 
 
 @kernel
+def kept(gradient, accumulate, m, c):
+    """The old value of a gradient that is written in the pass that reads the row: 0 unless it counts."""
+    return select(accumulate != 0, gradient[m, c], gradient.dtype.type(0))
+
+
+@kernel
 def skip_row(loss, gradient, accumulate, m):
     """A row that does not count: a loss of 0, a gradient of 0."""
     loss[m] = loss.dtype.type(0)
@@ -161,17 +167,13 @@ def mean_squared_error(pred, target, weight, scale, loss, dpred, accumulate, wor
     dtype = pred.dtype.type
     two, classes = dtype(2), dtype(pred.shape[1])
     for m in indices(pred.shape[0], ROWS, worker, workers):
-        value = dtype(0)
+        value, factor = dtype(0), row_factor(loss, weight, scale, m) * (two / classes)
         for c in range(pred.shape[1]):
             difference = pred[m, c] - target[m, c]
             value += difference * difference
+            if dpred.size != 0:
+                dpred[m, c] = kept(dpred, accumulate, m, c) + factor * difference
         loss[m] = value / classes
-        if dpred.size != 0:
-            clear_row(dpred, accumulate, m)
-            factor = row_factor(loss, weight, scale, m) * (two / classes)
-            for c in range(pred.shape[1]):
-                gradient = factor * (pred[m, c] - target[m, c])
-                dpred[m, c] += gradient
 
 
 @kernel
@@ -180,15 +182,11 @@ def mean_absolute_error(pred, target, weight, scale, loss, dpred, accumulate, wo
     dtype = pred.dtype.type
     zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])
     for m in indices(pred.shape[0], ROWS, worker, workers):
-        value = zero
+        value, factor = zero, row_factor(loss, weight, scale, m) / classes
         for c in range(pred.shape[1]):
-            value += abs(pred[m, c] - target[m, c])
+            difference = pred[m, c] - target[m, c]
+            value += abs(difference)
+            if dpred.size != 0:
+                sign = select(difference > zero, one, select(difference < zero, -one, difference))
+                dpred[m, c] = kept(dpred, accumulate, m, c) + factor * sign
         loss[m] = value / classes
-        if dpred.size != 0:
-            clear_row(dpred, accumulate, m)
-            factor = row_factor(loss, weight, scale, m) / classes
-            for c in range(pred.shape[1]):
-                difference = pred[m, c] - target[m, c]
-                sign = one if difference > zero else (-one if difference < zero else difference)
-                gradient = factor * sign
-                dpred[m, c] += gradient

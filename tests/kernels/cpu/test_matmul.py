@@ -167,16 +167,22 @@ def test_copy_matrix_equals_its_twin(dtype: str, transposes: bool) -> None:
             np.testing.assert_array_equal(out, wanted)
 
 
-@pytest.mark.parametrize(("term", "item"), [(23, 1), (1, 9)])
-def test_packed_panels(term: int, item: int) -> None:
-    """Nine terms of 23 items in panels of 8: as the formula says."""
-    terms, items, width, start = 9, 23, 8, 4
-    source, packed = np.arange(300, dtype=np.float32), np.full(9 * 24 + 6, -1, np.float32)
-    packing.pack(source, start, term, item, terms, items, width, packed, 6)
+@pytest.mark.parametrize("width", [4, 6, 8, 16])
+@pytest.mark.parametrize("terms", [1, 9, 40])
+@pytest.mark.parametrize("items", [3, 12, 23, 32])
+@pytest.mark.parametrize("transposes", [False, True])
+def test_packed_panels(transposes: bool, items: int, terms: int, width: int) -> None:
+    """As the formula says, and nothing is written around the panels."""
+    start, before = 4, 6
+    term, item = (1, terms) if transposes else (items, 1)
+    source, size = np.arange(items * terms + start, dtype=np.float32), -(-items // width) * width * terms
+    packed = np.full(before + size + 16, -1, np.float32)
+    packing.pack(source, start, term, item, terms, items, width, packed, before)
     for p in range(terms):
         for j in range(items):
-            assert packed[6 + (j // width) * width * terms + p * width + j % width] == source[start + p * term + j * item]
-    assert (packed[:6] == -1).all()
+            assert packed[before + (j // width) * width * terms + p * width + j % width] == source[start + p * term + j * item]
+    assert (packed[:before] == -1).all()
+    assert (packed[before + size :] == -1).all()
 
 
 def factors(m: int, k: int, n: int, transpose_a: int, transpose_b: int, *, whole: bool) -> tuple[NDArray, NDArray]:

@@ -12,6 +12,8 @@ from fastnn_kernels.cpu.floats import widened
 from fastnn_kernels.cpu.matmul.vectors import I64, TILE, Vectors, element_pointer
 from fastnn_kernels.cpu.options import by_type, kernel
 
+MR = TILE.rows
+
 SIDE = 8
 """Rows and columns of the blocks that `copy_block` and `transpose_block` copy through registers."""
 
@@ -22,7 +24,7 @@ FAR = 64
 """Elements between rows from which on the next block's rows are asked for: no prefetcher of the CPU goes from row to row."""
 
 
-def _block_copier(transposes: bool) -> Any:
+def _block_copier(transposes: bool, *, spills: bool = False) -> Any:
     @intrinsic
     def copy_through_registers(typingctx: Any, source: Any, source_at: Any, out: Any, out_at: Any, size: Any) -> Any:
         pair = types.UniTuple(types.int64, 2)
@@ -46,12 +48,14 @@ def _block_copier(transposes: bool) -> Any:
             if transposes:
                 block, rows, columns = v.transpose(block), columns, rows
             block, targets = block[::-1], v.clamped_rows(target, out_row, rows, SIDE)[::-1]
-            if not TILE.masks:
+            if TILE.masks:
+                inside = v.mask(columns, 0)
+                for x, row in zip(block, targets, strict=True):
+                    v.store(x, row, inside)
+            elif spills:
+                v.store_spilling(block[::-1], targets[::-1], rows, columns)
+            else:
                 v.store_part(block, targets, columns)
-                return context.get_dummy_value()
-            inside = v.mask(columns, 0)
-            for x, row in zip(block, targets, strict=True):
-                v.store(x, row, inside)
             return context.get_dummy_value()
 
         return types.void(source, pair, out, pair, pair), codegen
@@ -64,6 +68,10 @@ copy_block, transpose_block = _block_copier(False), _block_copier(True)
 
 Places are ``(start, row)`` in flat arrays. Rows past the edge are stored first, over them the last row.
 """
+
+copy_to_panel, transpose_to_panel = _block_copier(False, spills=True), _block_copier(True, spills=True)
+"""The same in a panel of at most SIDE columns or a multiple of them: up to SIDE elements from a row's start are written before the
+next row is."""
 
 
 @kernel
@@ -89,21 +97,45 @@ def copy_matrix_plainly(source, source_at, out, out_at, rows, columns, transpose
             out[out_at[0] + place] = widened(source[source_at[0] + r * source_at[1] + c])
 
 
+@kernel
+def pack_panel(source, source_at, packed, packed_at, rows, columns, transposes):
+    """`copy_matrix` into a panel, whose rows are terms. The sizes of whole blocks of a are constants to the compiler."""
+    start, row = source_at
+    place, width = packed_at
+    terms, items = (columns, rows) if transposes else (rows, columns)
+    for i in range(0, items, SIDE):
+        some, whole = min(SIDE, items - i), terms - terms % SIDE if items - i == MR else 0
+        for t in range(0, whole, SIDE):
+            if transposes:
+                transpose_to_panel(source, (start + i * row + t, row), packed, (place + t * width + i, width), (MR, SIDE))
+            else:
+                copy_to_panel(source, (start + t * row + i, row), packed, (place + t * width + i, width), (SIDE, MR))
+        for t in range(whole, terms, SIDE):
+            left = min(SIDE, terms - t)
+            if transposes:
+                transpose_to_panel(source, (start + i * row + t, row), packed, (place + t * width + i, width), (some, left))
+            else:
+                copy_to_panel(source, (start + t * row + i, row), packed, (place + t * width + i, width), (left, some))
+
+
 def is_half(array: Any) -> bool:
     """Whether an array's type is that of bfloat16, by its bits."""
     return array.dtype == types.uint16
 
 
-def _copy_of(source: Any, *_: Any) -> Any:
-    copier = copy_matrix if TILE.vector_bytes >= 32 and not is_half(source) else copy_matrix_plainly
-    return copier.py_func
+def _or_plainly(copier: Any) -> Any:
+    """The form that suits the types and what is compiled for: from AVX2 on, parts of a vector of floats are loaded as fast."""
+    return lambda source, *_: (copier if TILE.vector_bytes >= 32 and not is_half(source) else copy_matrix_plainly).py_func
 
 
-@by_type(_copy_of)
+@by_type(_or_plainly(copy_matrix))
 def copy(source, source_at, out, out_at, rows, columns, transposes):
-    """`copy_matrix` in the form that suits its types and what is compiled for: from AVX2 on, parts of a vector of floats are loaded
-    as fast.
-    """
+    """`copy_matrix`, or its twin."""
+
+
+@by_type(_or_plainly(pack_panel))
+def copy_panel(source, source_at, packed, packed_at, rows, columns, transposes):
+    """`pack_panel`, or its twin."""
 
 
 def _must_be_packed(array: Any) -> Any:
@@ -133,7 +165,7 @@ def pack(source, start, term, item, terms, items, width, packed, packed_start):
 
     For b an item is a column, for a it is a row. Term p of item j, at ``start + p * term + j * item``, where one of the two
     distances is 1, goes to ``(j // width) * width * terms + p * width + j % width``. Places of missing items are left as they
-    are: whatever the micro-kernel makes of them, it does not store.
+    are, or anything is written there: whatever the micro-kernel makes of them, it does not store.
     """
     transposes, p = item != 1, 0
     while p < terms:
@@ -142,6 +174,6 @@ def pack(source, start, term, item, terms, items, width, packed, packed_start):
             inside = min(width, items - panel)
             rows, columns, row = (inside, some, item) if transposes else (some, inside, term)
             place = packed_start + panel * terms + p * width
-            copy(source, (start + p * term + panel * item, row), packed, (place, width), rows, columns, transposes)
+            copy_panel(source, (start + p * term + panel * item, row), packed, (place, width), rows, columns, transposes)
             panel += width
         p += some

@@ -114,6 +114,17 @@ class Vectors:
             with part, builder.if_then(builder.icmp_signed(">", count, I64(0))):
                 self._store_pieces(values, pointers, count)
 
+    def store_spilling(self, values: list[Any], pointers: list[Any], rows: Any, count: Any) -> None:
+        """`store_part` of rows in memory's order. Of all but the last, if they are all there, whole vectors are stored."""
+        builder = self.builder
+        with builder.if_else(builder.icmp_signed(">=", rows, I64(len(values)))) as (whole, part):
+            with whole:
+                for value, pointer in zip(values[:-1], pointers[:-1], strict=True):
+                    self.store(value, pointer)
+                self.store_part(values[-1:], pointers[-1:], count)
+            with part:
+                self.store_part(values[::-1], pointers[::-1], count)
+
     def _store_pieces(self, values: list[Any], pointers: list[Any], count: Any) -> None:
         """Half a vector, a quarter, ..., as the bits of ``count`` say."""
         builder, size = self.builder, self.lanes

@@ -268,7 +268,7 @@ def product(
         workers = choose_workers(workers, work)  # once: it splits the scratch
         scratch: Any = scratch_for(out.dtype, workers)
     else:
-        scratch = places.scratch(out.dtype, len(out), out.shape[1], terms)
+        scratch = places.scratch(out.dtype)
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
     name = "matmul" if a.dtype == out.dtype else "matmul_bfloat16"
     attributes = (transpose_a, transpose_b, activation, 0.0, 0, PRECISION_FLOAT32)

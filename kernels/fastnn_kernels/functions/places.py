@@ -9,9 +9,8 @@ import numpy as np
 from fastnn_kernels.cuda import arrays as on_gpu
 from fastnn_kernels.cuda.arrays import DeviceArray
 from fastnn_kernels.cuda.call import call as call
+from fastnn_kernels.cuda.call import scratch as scratch
 from fastnn_kernels.cuda.foreign import read
-from fastnn_kernels.cuda.matmul.blocking import COUNTERS, scratch_elements
-from fastnn_kernels.cuda.streams import own_stream
 
 CASTS = "{name}.astype('float32') of CuPy's and JAX's, {name}.float() of PyTorch's"
 """How other libraries change a dtype on the GPU."""
@@ -40,13 +39,6 @@ def empty(shape: tuple[int, ...], dtype: np.dtype, like: Any) -> Any:
 def beside(array: np.ndarray, like: Any) -> Any:
     """``array``, an array of the host, where ``like`` lies."""
     return array if isinstance(like, np.ndarray) else on_gpu.to_device(array)
-
-
-def scratch(dtype: np.dtype, m: int, n: int, terms: int) -> DeviceArray:
-    """Working memory on the GPU for a product of this size."""
-    found = on_gpu.empty((scratch_elements(dtype.name, m, n, terms),), dtype)
-    own_stream().upload(found.address, np.zeros(COUNTERS, dtype))
-    return found
 
 
 def copy(source: Any, target: Any) -> None:

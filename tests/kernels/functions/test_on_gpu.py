@@ -176,6 +176,8 @@ class Told(OfNumba):
         ({"version": 99}, "x has version 99 of the CUDA array interface; 3 is read"),
         ({"data": (0, False)}, "x lies at address 0x0, which no array of float32 can have"),
         ({"data": (4098, False)}, "x lies at address 0x1002, which"),
+        ({"data": (4096, False)}, "x takes 240 bytes from address 0x1000 on, which are not all memory of the GPU"),
+        ({"shape": (1 << 40, 8)}, "x takes 35184372088832 bytes from"),
         ({"shape": (-5, 8)}, "x"),
     ],
 )

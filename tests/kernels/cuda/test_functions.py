@@ -11,7 +11,8 @@ from fastnn_kernels.cuda.call import call
 from fastnn_kernels.cuda.matmul.blocking import COUNTERS, PART_TERMS
 from fastnn_kernels.functions import places
 
-from tests.kernels.functions.test_on_gpu import ROWS, X, close, each, sent
+from tests.kernels.functions.on_gpu import ROWS, X
+from tests.kernels.functions.test_on_gpu import close, each, sent
 
 
 class Handed:

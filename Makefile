@@ -29,7 +29,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 cuda-simulate: $(VENV)/.test
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda tests/kernels/functions/test_on_gpu.py tests/fastnn/engine/test_cuda.py
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda tests/kernels/functions/test_on_gpu.py tests/kernels/functions/test_device_arrays.py \
+		tests/fastnn/engine/test_cuda.py
 	NUMBA_ENABLE_CUDASIM=256 $(BIN)/python -m pytest tests/kernels/cuda/test_execute.py tests/kernels/cuda/test_interpreter.py
 
 cuda-check: cuda-simulate $(VENV)/.cuda-check

@@ -80,6 +80,7 @@ def ratios(results: Results) -> Figure | None:
     heights = [max(len(others) for _, _, others in line) + 2.4 for line in lines]
     title = f"Time, as a multiple of fastnn's ({on_threads(threads)})"
     drawn = new_figure(4.6 * columns, 0.23 * sum(heights) + 0.6, title, results)
+    drawn.text(0.01, 0.06 / drawn.get_figheight(), "logarithmic scales", va="bottom", fontsize=7.5, color=GREY)
     grid = drawn.subplots(len(lines), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, panel in zip(grid.flat, panels, strict=False):
         _ratio_panel(axes, results, *panel)

@@ -24,7 +24,7 @@ MACHINE = "machine"
 LIMITS = (MACHINE, "plain C")
 """What a library could reach: shown, but not counted among the peers."""
 
-LESS_PRECISE = ("cublas tf32", "cublas bf16")
+LESS_PRECISE = ("fastnn tf32", "cublas tf32", "cublas bf16")
 """Not float32: shown, but not counted among the peers, and nobody's result is compared with theirs."""
 
 IN_CACHE = 1_000_000

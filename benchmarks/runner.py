@@ -32,14 +32,8 @@ def run(
 
     ``earlier``: what the time left is estimated from.
     """
-    most, device = max(threads), peers[0].device
+    device, plan = peers[0].device, _plan(workloads, peers, threads)
     missing = {peer.name: why for peer in peers if (why := peer.missing()) is not None}
-    plan = [
-        Step(row, count, [peer for peer in peers if row.peers is None or peer.name in row.peers])
-        for count in sorted(set(threads))
-        for row in workloads
-        if count == most or not row.all_threads
-    ]
     chosen = ((step.row, step.threads, [peer for peer in step.peers if peer.name not in missing]) for step in plan)
     time_left = estimate(chosen, settings, earlier or {})
     taking_part = {peer.name for step in plan for peer in step.peers} - missing.keys()
@@ -76,6 +70,16 @@ class Step:
     row: Workload
     threads: int
     peers: list[Peer]
+
+
+def _plan(workloads: Sequence[Workload], peers: Sequence[Peer], threads: Sequence[int]) -> list[Step]:
+    """Every row on every number of threads that it is for."""
+    return [
+        Step(row, count, [peer for peer in peers if row.peers is None or peer.name in row.peers])
+        for count in sorted(set(threads))
+        for row in workloads
+        if count == max(threads) or not row.all_threads
+    ]
 
 
 Record = Callable[[Step, list[Measurement], float], None]

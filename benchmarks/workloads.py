@@ -108,7 +108,7 @@ SHAPES = tuple(
     {row.name: row for spec in (BLOBS, AUTO_MPG, MNIST, MNIST_SMALL, IRIS, WIDE) for row in _layer_products(spec)}.values()
 )
 
-HALF = tuple(_product(size, size, size, dtype="bfloat16") for size in (64, 256, 1024))
+BFLOAT16 = tuple(_product(size, size, size, dtype="bfloat16") for size in (64, 256, 1024))
 DOUBLE = tuple(_product(size, size, size, dtype="float64") for size in (64, 256, 1024, 2048))
 
 _STREAM, _STREAM_ROWS = (16_000_000,), (16_000, 1000)
@@ -145,7 +145,7 @@ KERNELS = (
     *SQUARE,
     *SHAPES,
     *DOUBLE,
-    *HALF,
+    *BFLOAT16,
     _kernel("to_bfloat16", "rounding to bfloat16", _STREAM),
     *(
         _kernel(ENTROPY, "softmax-cross-entropy and gradient", shape)

@@ -79,13 +79,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f"fastnn.{_OBJECTS[name]}"), name)
         globals()[name] = value
         return value
-    if not name.startswith("_"):
-        from fastnn.errors import keras_has, missing
+    from fastnn.errors import no_attribute
 
-        if keras_has("", name):
-            # given name= as well, CPython would add its guess
-            raise AttributeError(missing(f"fastnn.{name}", __all__), obj=_import_module(__name__))
-    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    raise no_attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

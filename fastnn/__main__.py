@@ -11,9 +11,12 @@ from fastnn import __version__
 from fastnn.config import device
 from fastnn.engine import select
 
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended, as shells give it: 128 and the number of SIGINT."""
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m fastnn", description="Keras's Dense/Sequential on Numba-compiled kernels.")
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command")
@@ -26,10 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (warmup, selftest):
         command.add_argument("--device", help="cpu, cuda or reference (default: FASTNN_DEVICE, or cpu)")
     commands.add_parser("bench", help="time fastnn beside NumPy on this machine, in less than a minute")
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    commands = parser()
+    chosen = commands.parse_args(arguments)
     if chosen.command is None:
-        parser.print_help()
+        commands.print_help()
         return 0
+    try:
+        return run(chosen)
+    except KeyboardInterrupt:
+        print(f"\npython -m fastnn {chosen.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run the command that was chosen."""
     if chosen.command == "info":
         from fastnn.info import report
 
@@ -42,17 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"python -m fastnn {chosen.command}: {error}", file=sys.stderr)
         return 2
     if chosen.command == "demo":
-        from fastnn.demo import run
+        from fastnn.demo import run as demo
 
-        return run(chosen.epochs, chosen.output)
+        return demo(chosen.epochs, chosen.output)
     if chosen.command == "warmup":
         from fastnn.warmup import warm_up
 
         return warm_up(name)
     if chosen.command == "selftest":
-        from fastnn.selftest import run as selftest_on
+        from fastnn.selftest import run as selftest
 
-        return selftest_on(name)
+        return selftest(name)
     from fastnn.bench.short import run as bench
 
     return bench()

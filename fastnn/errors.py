@@ -61,48 +61,58 @@ def missing(full: str, known: Iterable[str]) -> str:
     'fastnn.models.load is not covered by fastnn. fastnn.models has: Model.'
     """
     module, _, name = full.rpartition(".")
-    names = _spelled_once(one for one in known if one not in MACHINERY and not one.startswith("_"))
+    public = [one for one in known if one not in MACHINERY and not one.startswith("_")]
     last = module.rpartition(".")[2]
     owner = "" if last in ("fastnn", "keras") else last
     yet = " yet" if keras_has(owner, name) else ""
-    return f"{full} is not covered by fastnn{yet}.{hint(owner, name, names)} {module} has: {', '.join(names)}."
+    return f"{full} is not covered by fastnn{yet}.{hint(owner, name, public)} {module} has: {', '.join(_spelled_once(public))}."
+
+
+def no_attribute(module: str, name: str) -> AttributeError:
+    """The error for a ``name`` that the public ``module`` does not have."""
+    if name.startswith("_"):
+        return AttributeError(f"module {module!r} has no attribute {name!r}")
+    here = sys.modules[module]
+    return AttributeError(missing(f"{module}.{name}", here.__all__), obj=here)  # given name=, CPython would add its guess
 
 
 def refuse_names(module: str) -> None:
-    """Let ``module`` list its public names alone, and refuse the names of Keras's module that it does not have yet."""
+    """Let ``module`` list its public names alone, and say of others what was perhaps meant."""
     here = sys.modules[module]
-    owner = module.rpartition(".")[2]
 
     def getattr_(name: str) -> Any:
-        if keras_has(owner, name):
-            raise AttributeError(missing(f"{module}.{name}", here.__all__), obj=here)  # given name=, CPython would add its guess
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise no_attribute(module, name)
 
     vars(here).update(__getattr__=getattr_, __dir__=lambda: sorted(here.__all__))
 
 
 class _Refusals(MetaPathFinder):
-    """The last finder: says of ``from fastnn.layers import LSTM`` why it fails."""
+    """The last finder: says of ``from fastnn.layers import LSTM`` and ``import Dens`` why it fails."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        """Raise ImportError for a name of Keras's that fastnn does not have."""
+        """Raise ImportError for a name of Keras's that fastnn does not have, and for one that looks like another."""
         module, _, name = fullname.rpartition(".")
-        owner = module.removeprefix("fastnn").removeprefix(".")
-        if module.partition(".")[0] == "fastnn" and keras_has(owner, name):
-            raise ImportError(missing(fullname, sys.modules[module].__all__), name=fullname)
+        if module.partition(".")[0] != "fastnn":
+            return
+        owner, known = module.removeprefix("fastnn").removeprefix("."), getattr(sys.modules[module], "__all__", ())
+        if keras_has(owner, name) or near_matches(name, known):
+            raise ImportError(missing(fullname, known), name=fullname)
 
 
 sys.meta_path.append(_Refusals())
 
 
 def near_matches(name: str, known: Iterable[str], count: int = 2) -> list[str]:
-    """The names in ``known`` that look like ``name``, best first; letter case and underscores do not matter.
+    """The names in ``known`` that look like ``name``, best first; letter case and underscores choose among spellings of one.
 
     >>> near_matches("ReLu", ["relu", "selu", "tanh"], count=1)
     ['relu']
     """
-    by_plain = {plain(candidate): candidate for candidate in _spelled_once(known)}
-    return [by_plain[match] for match in difflib.get_close_matches(plain(name), list(by_plain), n=count, cutoff=0.6)]
+    spelled: dict[str, list[str]] = {}
+    for candidate in known:
+        spelled.setdefault(plain(candidate), []).append(candidate)
+    close = difflib.get_close_matches(plain(name), spelled, n=count, cutoff=0.6)
+    return [difflib.get_close_matches(name, spelled[match], n=1, cutoff=0.0)[0] for match in close]
 
 
 def _spelled_once(names: Iterable[str]) -> list[str]:

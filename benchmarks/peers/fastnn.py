@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, REDUCTION_MEAN
+from fastnn_kernels.instructions import INSTRUCTIONS, NO_CLASS, PRECISION_TENSORFLOAT32, REDUCTION_MEAN
 
 from benchmarks.peers import Peer
 from fastnn.bench.kernel_data import ADAM, RMSPROP, result_name
@@ -53,6 +53,15 @@ def kernel_on_cuda(spec: KernelSpec, data: Data, threads: int) -> Task | None:
     from fastnn.engine.cuda import ON_THE_HOST
 
     return prepare(spec, data, attributes(spec)) if spec.op in INSTRUCTIONS.keys() - ON_THE_HOST else None
+
+
+def product_in_tensorfloat32(spec: KernelSpec, data: Data, threads: int) -> Task | None:
+    """A product of float32 on the GPU, as ``config.set_matmul_precision("tensorfloat32")`` has it. None: it is another kernel."""
+    from benchmarks.fastnn_cuda import prepare
+
+    if (spec.op, spec.dtype) != ("matmul", "float32"):
+        return None
+    return prepare(spec, data, attributes(spec) | {"precision": PRECISION_TENSORFLOAT32})
 
 
 def attributes(spec: KernelSpec) -> dict[str, float]:
@@ -117,5 +126,15 @@ PEERS = (
         environment={"FASTNN_DEVICE": "cuda"},
         device="cuda",
         note="fit(verbose=0) without its first epoch, before which the samples are sent; kernels 32 launches to a CUDA graph",
+    ),
+    Peer(
+        "fastnn tf32",
+        "fastnn",
+        "import fastnn",
+        missing=lambda: None,
+        kernel=product_in_tensorfloat32,
+        environment={"FASTNN_DEVICE": "cuda"},
+        device="cuda",
+        note='products with set_matmul_precision("tensorfloat32"); less precise, so never the fastest peer.',
     ),
 )

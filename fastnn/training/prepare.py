@@ -204,6 +204,15 @@ def validation_samples(model: Runner, data: Any, finite: bool) -> Samples:
     return prepare(model, *data, finite=finite, prefix="validation_data's ")[2]
 
 
+def held_back(
+    model: Runner, samples: Samples, validation_data: Any, validation_split: float, weighted: bool, finite: bool
+) -> tuple[Samples, Samples | None]:
+    """The samples for training and those for validation, where there are any: given ones come before a part of the first."""
+    if validation_data is not None:
+        return samples, validation_samples(model, validation_data, finite)
+    return split(samples, validation_split, weighted=weighted) if validation_split else (samples, None)
+
+
 def validation_epochs(frequency: Any) -> Callable[[int], bool]:
     """Whether to validate after an epoch, counted from 0."""
     if isinstance(frequency, Iterable):

@@ -178,11 +178,8 @@ class Trainer(OneBatch):
         validates = prepare.validation_epochs(validation_freq)
         with fit.exclusively(self):
             runtime, resolved, samples = prepare.prepare(self, x, y, sample_weight, class_weight, finite=check_finite)
-            held_back = None
-            if validation_data is not None:
-                held_back = prepare.validation_samples(self, validation_data, check_finite)
-            elif validation_split:
-                samples, held_back = prepare.split(samples, validation_split, weighted=sample_weight is not None)
+            weighted = sample_weight is not None
+            samples, others = prepare.held_back(self, samples, validation_data, validation_split, weighted, check_finite)
             batch = prepare.batch_size_of(batch_size, steps=steps, count=samples.count)
             steps_shown = steps or -(-samples.count // batch)
             hooks = callback_list(self, callbacks, level, steps_shown, span.stop, history=True)
@@ -191,10 +188,10 @@ class Trainer(OneBatch):
                 session = sessions.enter_context(self._session(runtime, "train", batch, samples.weighted, heads))
                 training = fit.Training(self, runtime, resolved, samples, session, steps=steps, shuffle=shuffle)
                 validation = None
-                if held_back is not None:
-                    val_batch = prepare.batch_size_of(validation_batch_size or batch_size, steps=val_steps, count=held_back.count)
-                    session = sessions.enter_context(self._session(runtime, "test", val_batch, held_back.weighted, heads))
-                    validation = Evaluation(session, resolved, held_back, val_steps)
+                if others is not None:
+                    val_batch = prepare.batch_size_of(validation_batch_size or batch_size, steps=val_steps, count=others.count)
+                    session = sessions.enter_context(self._session(runtime, "test", val_batch, others.weighted, heads))
+                    validation = Evaluation(session, resolved, others, val_steps)
                 training.run(hooks, span, validation, validates)
         assert hooks.history is not None
         return hooks.history

@@ -31,6 +31,7 @@ TWINS = {
     "jax scan": "jax scan",
     "jax jit": "jax jit",
     "fastnn": "fastnn",
+    "fastnn tf32": "fastnn",
     "machine": "numba parallel",
 }
 """A GPU's peers, and those of the CPU that need the same packages: the very functions run on the CPU or in the simulator here."""

@@ -179,13 +179,14 @@ class TestTable:
 
     def test_less_precise_results_judge_nobody(self) -> None:
         row = "W7-matmul-64x64x64-NN"
-        values = {"fastnn": 1.0, "torch eager": 1.0, "cublas bf16": 1.1, "cublas tf32": 1.1}
+        values = {"fastnn": 1.0, "torch eager": 1.0, "cublas bf16": 1.1, "cublas tf32": 1.1, "fastnn tf32": 1.1}
         found = compare_results([measured(row, name, 1.0, result=[value]) for name, value in values.items()], [])
         assert {m.peer: m.agrees for m in found} == {
             "fastnn": True,
             "torch eager": True,
             "cublas bf16": None,
             "cublas tf32": None,
+            "fastnn tf32": None,
         }
 
     @pytest.mark.parametrize(("threads", "mark"), [(1, " ~"), (2, "")])

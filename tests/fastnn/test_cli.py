@@ -81,6 +81,19 @@ def test_commands_refuse_a_device_in_one_line(capsys, monkeypatch, name):
     assert capsys.readouterr() == ("", f"python -m fastnn {name}: no NVIDIA driver was found\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("demo", "demo.run"), ("bench", "bench.short.run"), ("warmup", "warmup.warm_up"), ("selftest", "selftest.run")],
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(capsys, monkeypatch, name, function):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"fastnn.{function}", interrupted)
+    assert main([name]) == 130
+    assert capsys.readouterr() == ("", f"\npython -m fastnn {name}: interrupted\n")
+
+
 def test_a_reader_that_has_gone_ends_a_command_quietly(python_environment):
     line = [sys.executable, "-m", "fastnn", "info"]
     process = subprocess.Popen(line, env=python_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,6 +1,6 @@
 """Errors about names say what to write."""
 
-import importlib
+import importlib.util
 
 import pytest
 
@@ -33,6 +33,8 @@ def test_a_name_like_nothing_known_gets_the_list_alone():
 
 def test_near_matches_ignore_case_and_underscores():
     assert near_matches("Mean_SquaredError", ["mean_squared_error", "mae"], count=1) == ["mean_squared_error"]
+    known = ["MeanSquaredError", "mean_squared_error"]
+    assert [near_matches(name, known) for name in ("mean_squared_eror", "MeanSqaredError")] == [[known[1]], [known[0]]]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,32 @@ def test_modules_in_one_file_refuse_attributes_by_name(module, name):
         getattr(getattr(fastnn, module), name)
 
 
-def test_misspelled_names_of_a_module_are_left_to_python():
-    with pytest.raises(AttributeError, match=r"module 'fastnn\.layers' has no attribute 'Dence'"):
-        fastnn.layers.Dence  # noqa: B018
-    with pytest.raises(ImportError, match="cannot import name 'Dence'"):
-        exec("from fastnn.layers import Dence")
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        *[("losses", "mean_squared_eror", "mean_squared_error"), ("optimizers", "Adma", "Adam"), ("layers", "Dens", "Dense")],
+        *[("metrics", "BinaryAcuracy", "BinaryAccuracy"), ("initializers", "GlorotUnifrom", "GlorotUniform")],
+        *[("callbacks", "EarlyStoping", "EarlyStopping"), ("datasets", "digit", "digits"), ("models", "Sequental", "Sequential")],
+        *[("activations", "rleu", "relu"), ("utils", "set_random_sed", "set_random_seed"), ("config", "set_devise", "set_device")],
+        *[("backend", "flotx", "floatx"), ("random", "Initializer", None), ("dtype_policies", "DTypePolcy", "DTypePolicy")],
+        *[("mixed_precision", "set_global_polcy", "set_global_policy")],
+    ],
+)
+def test_a_misspelled_name_of_a_module_comes_with_what_was_meant(module, name, meant):
+    advice = f" Did you mean .*'{meant}'.*" if meant else ""
+    text = rf"fastnn\.{module}\.{name} is not covered by fastnn\.{advice} fastnn\.{module} has: "
+    with pytest.raises(AttributeError, match=text) as refusal:
+        getattr(getattr(fastnn, module), name)
+    assert refusal.value.name is None
+    with pytest.raises(ImportError, match=text if meant and hasattr(getattr(fastnn, module), "__path__") else "cannot import name"):
+        exec(f"from fastnn.{module} import {name}")
+
+
+def test_private_names_and_modules_that_are_looked_for_are_no_misspellings():
+    with pytest.raises(AttributeError, match=r"module 'fastnn\.layers' has no attribute '_dense'"):
+        fastnn.layers._dense  # noqa: B018
+    assert importlib.util.find_spec("fastnn.layers.something_else") is None
+    assert importlib.util.find_spec("fastnn.engine.something_else") is None
 
 
 def test_lists_of_what_a_module_has_leave_machinery_out():

@@ -36,7 +36,9 @@ def test_editors_see_the_names_that_resolve():
 
 
 def test_other_names_are_refused():
-    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Sequentail'"):
+    with pytest.raises(
+        AttributeError, match=r"fastnn\.Sequentail is not covered by fastnn\. Did you mean 'Sequential'\? fastnn has: activations"
+    ):
         fastnn.Sequentail  # noqa: B018
 
 

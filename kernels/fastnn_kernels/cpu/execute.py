@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,8 @@ from fastnn_kernels.operands import (
 from fastnn_kernels.units import unit_name
 
 CACHE_LINE = 64
+
+_threads = threading.local()
 
 
 def execute(
@@ -121,26 +124,38 @@ def call(
 ) -> None:
     """`execute` without its checks, at a fifth of its overhead: the caller answers for dtypes, layouts and sizes.
 
-    Operands, sizes of dimension letters and attributes stand in the contract's order; ``scratch`` is `make_scratch`'s.
+    Operands, sizes of dimension letters and attributes stand in the contract's order; ``scratch`` is `scratch_for`'s.
     """
-    adapter, size, pack_into = _layout(name, dtype)
-    row = bytearray(size)
+    adapter, new_row, pack_into = _layout(name, dtype)
+    row = new_row()
     pack_into(row, 0, adapter, FLAG_BARRIER, *map(address, operands), *sizes, *attributes)
-    team.run(ctypes.addressof(ctypes.c_char.from_buffer(row)), 1, 1, workers=workers)
+    team.run(ctypes.addressof(row), 1, 1, workers=workers)
 
 
 @cache
-def _layout(name: str, dtype: np.dtype) -> tuple[int, int, Callable[..., None]]:
-    """The adapter's address, the bytes of a row of ``name``, and the function that packs its words."""
+def _layout(name: str, dtype: np.dtype) -> tuple[int, type[ctypes.Array], Callable[..., None]]:
+    """The adapter's address, the type of a row of ``name``, and the function that packs its words."""
     instruction, unit = INSTRUCTIONS[name], unit_name(name, dtype.name)
     words = ROW_OPERANDS + len(instruction.operands) + len(instruction.dimensions)
     kinds = "".join("d" if kind == "d" else "q" for _, kind in instruction.attributes)
     layout = struct.Struct(f"={words}q{kinds}")
-    return objects.load([unit])[unit], layout.size, layout.pack_into
+    return objects.load([unit])[unit], ctypes.c_char * layout.size, layout.pack_into
 
 
-def make_scratch(dtype: np.dtype, workers: int) -> NDArray:
-    """Scratch memory for ``workers`` workers, aligned to a cache line."""
+def scratch_for(dtype: np.dtype, workers: int) -> NDArray:
+    """Scratch memory for ``workers`` workers, until this thread asks again: it keeps that of one, which takes a small product's
+    time to make.
+    """
+    if workers > 1:
+        return _scratch(dtype, workers)
+    kept = vars(_threads)
+    if dtype.char not in kept:
+        kept[dtype.char] = _scratch(dtype, 1)
+    return kept[dtype.char]
+
+
+def _scratch(dtype: np.dtype, workers: int) -> NDArray:
+    """Aligned to a cache line."""
     memory = np.empty(SCRATCH_ELEMENTS * workers + CACHE_LINE // dtype.itemsize, dtype)
     skipped = -address(memory) % CACHE_LINE // dtype.itemsize
     return memory[skipped : skipped + SCRATCH_ELEMENTS * workers]

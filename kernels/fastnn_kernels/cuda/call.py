@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cuda.arrays import DeviceArray, empty
 from fastnn_kernels.cuda.grid import BLOCKS_PER_MULTIPROCESSOR, blocks_for
+from fastnn_kernels.cuda.matmul.blocking import COUNTERS, SCRATCH_ELEMENTS
 from fastnn_kernels.cuda.streams import in_order, own_stream
 from fastnn_kernels.instructions import INSTRUCTIONS
 from fastnn_kernels.units import unit_name
+
+_threads = threading.local()
+
+
+def scratch(dtype: np.dtype) -> DeviceArray:
+    """Working memory for any product of ``dtype`` by this thread's stream, for it alone: the counters are 0 after a product again.
+
+    It is kept as long as the thread lives: allocating waits for the GPU, and freeing does so for whatever still uses the memory.
+    """
+    kept = vars(_threads)
+    if dtype.char not in kept:
+        found = empty((SCRATCH_ELEMENTS[dtype.name],), dtype)
+        own_stream().upload(found.address, np.zeros(COUNTERS, dtype))
+        kept[dtype.char] = found
+    return kept[dtype.char]
 
 
 @cache

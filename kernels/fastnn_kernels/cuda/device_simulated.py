@@ -76,11 +76,16 @@ def order(first: int, second: int) -> None:
             raise RuntimeError(f"{handle} is not the handle of a stream")
 
 
-def _check(address: int, size: int) -> None:
-    """An address that the device would not know is an error."""
+def known(address: int, size: int = 1) -> bool:
+    """Whether the ``size`` bytes from ``address`` lie in one buffer of the device."""
     with _lock:
         buffers = list(_live)
-    if not any(buffer.address <= address and address + size <= buffer.address + max(buffer.size, 1) for buffer in buffers):
+    return any(buffer.address <= address and address + size <= buffer.address + max(buffer.size, 1) for buffer in buffers)
+
+
+def _check(address: int, size: int) -> None:
+    """An address that the device would not know is an error."""
+    if not known(address, size):
         raise RuntimeError(f"{size} bytes at address {address} are not memory of the device")
 
 

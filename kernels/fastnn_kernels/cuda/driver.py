@@ -70,6 +70,16 @@ def memory_info() -> tuple[int, int]:
     return free, total
 
 
+def known(address: int) -> bool:
+    """Whether the byte at ``address`` is memory that the driver knows."""
+    use()
+    status, _ = driver.cuPointerGetAttribute(driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address)
+    if status == driver.CUresult.CUDA_ERROR_INVALID_VALUE:
+        return False
+    _results("cuPointerGetAttribute", status)
+    return True
+
+
 class Buffer:
     """``size`` bytes of the device from ``address``, a multiple of 256; given back when nobody holds it."""
 
@@ -135,13 +145,19 @@ def order(first: int, second: int) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """A unit as something to launch, the names and types of its parameters, and the variants that may run in its place."""
+    """A unit as something to launch, the names and types of its parameters, and the variants that may run in its place.
+
+    ``multiprocessors``: the device's, which a variant's launch follows.
+    """
 
     unit: str
     parameters: dict[str, str]
     kernel: Kernel
     variants: tuple[tuple[Variant, Kernel], ...] = ()
+    multiprocessors: int = 1
 
+
+_entries: dict[str, Entry] = {}
 
 Launch = tuple[Entry, int, Sequence[float]]
 """An entry, its number of blocks and its arguments."""
@@ -151,8 +167,7 @@ def _prepared(entry: Entry, blocks: int, arguments: Sequence[float]) -> tuple[An
     """What cuda.core launches: configuration, kernel and arguments, each of the Python type by which it knows the kernel's."""
     kinds = zip(entry.parameters.items(), arguments, strict=True)
     values = {name: float(value) if kind == "float64" else int(value) for (name, kind), value in kinds}
-    multiprocessors = int(use().properties.multiprocessor_count)
-    kernel, shape, values_and_maps = prepared(entry.kernel, entry.variants, blocks, values, multiprocessors)
+    kernel, shape, values_and_maps = prepared(entry.kernel, entry.variants, blocks, values, entry.multiprocessors)
     taken = [_descriptor(value) if isinstance(value, TensorMap) else value for value in values_and_maps]
     return _configuration(shape), kernel, *taken
 
@@ -262,9 +277,14 @@ def ready(unit: str) -> bool:
 
 def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, Entry]:
     """The entry of every unit, compiled where neither this process nor the cache has it."""
-    units, capability = list(units), tuple(use().compute_capability)
-    kernels = objects.load(with_variants(units, capability), capability, progress)
-    return {unit: Entry(unit, unit_parameters(unit), kernels[unit], _variants(unit, kernels)) for unit in units}
+    units, found = list(units), use()
+    missing = [unit for unit in units if unit not in _entries]
+    if missing:
+        capability, multiprocessors = tuple(found.compute_capability), int(found.properties.multiprocessor_count)
+        kernels = objects.load(with_variants(missing, capability), capability, progress)
+        for unit in missing:
+            _entries[unit] = Entry(unit, unit_parameters(unit), kernels[unit], _variants(unit, kernels), multiprocessors)
+    return {unit: _entries[unit] for unit in units}
 
 
 def _variants(unit: str, kernels: Mapping[str, Kernel]) -> tuple[tuple[Variant, Kernel], ...]:

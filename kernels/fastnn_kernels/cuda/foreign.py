@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from fastnn_kernels.cuda import device
-from fastnn_kernels.cuda.arrays import CUDA, DeviceArray
+from fastnn_kernels.cuda.arrays import CUDA, DeviceArray, View
 from fastnn_kernels.cuda.streams import own_stream
 
 CUDA_MANAGED = 13
@@ -69,18 +68,25 @@ def read(value: Any, name: str) -> DeviceArray:
             f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}. Of bfloat16 numbers give the bits: "
             f"{name}.view(torch.uint16) of PyTorch's, jax.lax.bitcast_convert_type({name}, 'uint16') of JAX's"
         ) from error
+    array = DeviceArray(
+        *(found.address, found.shape, found.dtype, (found.owner, value)),
+        strides=found.strides,
+        stream=interface.get("stream"),
+        readonly=found.readonly,
+    )
+    _check(found, array.span, name)
+    return array
+
+
+def _check(found: View, span: int, name: str) -> None:
+    """Refuse what no kernel can read; the array's elements take ``span`` bytes."""
     if found.device != 0:
         raise ValueError(f"{name} lies on GPU {found.device}; GPU 0 alone is used: CUDA_VISIBLE_DEVICES says which one that is")
     if min(found.strides or (), default=0) < 0:
         raise ValueError(f"{name} has steps below 0, {found.strides}; make a contiguous copy of it")
     if not all(isinstance(size, int) and size >= 0 for size in found.shape):
         raise ValueError(f"{name} has the shape {found.shape}, whose sizes must be integers of at least 0")
-    if prod(found.shape) and (found.address == 0 or found.address % found.dtype.itemsize):
+    if span and (found.address == 0 or found.address % found.dtype.itemsize):
         raise ValueError(f"{name} lies at address {found.address:#x}, which no array of {found.dtype} can have")
-    stream = interface.get("stream")
-    return DeviceArray(
-        *(found.address, found.shape, found.dtype, (found.owner, value)),
-        strides=found.strides,
-        stream=stream,
-        readonly=found.readonly,
-    )
+    if span and not (device.known(found.address) and device.known(found.address + span - 1)):
+        raise ValueError(f"{name} takes {span} bytes from address {found.address:#x} on, which are not all memory of the GPU")

@@ -243,7 +243,7 @@ def _reinterpreted(dtype_of_result: Callable[[Any], Any]) -> Any:
 
 flat = _reinterpreted(lambda array: array.dtype)
 words = _reinterpreted(lambda array: types.uint32)
-halves = _reinterpreted(lambda array: types.uint16)
+short_words = _reinterpreted(lambda array: types.uint16)
 """A C-contiguous array as a vector; its memory as a vector of uint32, or of uint16."""
 
 

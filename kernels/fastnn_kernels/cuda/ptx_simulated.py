@@ -125,7 +125,7 @@ def flat(array: NDArray) -> NDArray:
     return array.reshape(-1)
 
 
-def halves(array: NDArray) -> NDArray:
+def short_words(array: NDArray) -> NDArray:
     return array.reshape(-1).view(np.uint16)
 
 

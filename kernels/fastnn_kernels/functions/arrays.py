@@ -1,4 +1,8 @@
-"""What every function does with the arrays it is given: checks, and copies where a kernel cannot work on them directly."""
+"""What every function does with the arrays it is given: checks, and copies where a kernel cannot work on them directly.
+
+Arrays of the host are asked for first: ``isinstance(array, DeviceArray)`` takes NumPy's arrays three times as long as
+``isinstance(array, np.ndarray)``, and a small call has many such questions.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ BLOCK_NS = 16.0
 def given(name: str, value: Any, like: Any = None, first: str = "") -> Any:
     """``value`` as an array where it lies, which is where ``like`` does, the argument ``first``."""
     array = value if type(value) is np.ndarray else read(value, name) if on_device(value) else np.asarray(value)
-    if like is not None and isinstance(array, DeviceArray) != isinstance(like, DeviceArray):
+    if like is not None and isinstance(array, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(places.apart(name, array, first))
     return array
 
@@ -36,15 +40,22 @@ def floats(name: str, value: Any, like: Any = None, first: str = "", *, matrix: 
 
     ``matrix``: a transposed one is read as it is, also on the GPU, where no other layout is.
     """
+    if type(value) is np.ndarray and value.dtype in FLOATS and (like is None or _alike(value, like)):
+        return value
     array = given(name, value, like, first)
     if array.dtype not in FLOATS:
         advice = f"np.asarray({name}, np.float32)" if isinstance(array, np.ndarray) else places.CASTS.format(name=name)
         raise TypeError(f"{name} must be float32 or float64, got {array.dtype}; {advice} makes such a copy")
     if like is not None and array.dtype != like.dtype:
         raise TypeError(f"{name} is {array.dtype}, but {first} is {like.dtype}; {name}.astype({first}.dtype) makes them equal")
-    if isinstance(array, DeviceArray) and not (array.contiguous or (matrix and array.T.contiguous)):
+    if not isinstance(array, np.ndarray) and not (array.contiguous or (matrix and array.T.contiguous)):
         raise ValueError(places.scattered(name))
     return array
+
+
+def _alike(array: NDArray, other: Any) -> bool:
+    """Whether both are plain arrays of the host, of the same dtype."""
+    return type(other) is np.ndarray and array.dtype is other.dtype
 
 
 def bfloat16(name: str, value: Any, like: Any = None, first: str = "") -> Any:
@@ -52,14 +63,17 @@ def bfloat16(name: str, value: Any, like: Any = None, first: str = "") -> Any:
     array = given(name, value, like, first)
     if array.dtype.name != "bfloat16" and array.dtype != np.uint16:
         raise TypeError(f"{name} must be bfloat16, or its bits as uint16, got {array.dtype}; to_bfloat16({name}) rounds float32")
-    if isinstance(array, DeviceArray) and not (array.contiguous or array.T.contiguous):
+    if not isinstance(array, np.ndarray) and not (array.contiguous or array.T.contiguous):
         raise ValueError(places.scattered(name))
     return array.view(np.uint16)
 
 
 def direct(array: Any) -> bool:
     """Whether a kernel can work on the array itself."""
-    return array.contiguous if isinstance(array, DeviceArray) else array.flags.c_contiguous and array.flags.aligned
+    if not isinstance(array, np.ndarray):
+        return array.contiguous
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def contiguous(array: Any) -> Any:
@@ -86,21 +100,23 @@ def rows_of(array: NDArray) -> tuple[int, int]:
 
 def check_written(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype, like: Any, first: str) -> Any:
     """What a result is written to, as an array where ``like`` lies, the argument ``first``; refused where it cannot be."""
+    if type(value) is type(like) is np.ndarray and value.dtype is dtype and value.shape == shape and value.flags.carray:
+        return value  # contiguous, aligned and writeable: a small call would feel the questions below
     if not isinstance(value, np.ndarray) and not on_device(value):
         kind = "an array on the GPU" if isinstance(like, DeviceArray) else "a NumPy array"
         raise TypeError(f"{name} is written in place and must be {kind}, got {type(value).__name__}")
     array = value if isinstance(value, np.ndarray) else read(value, name)
-    if isinstance(array, DeviceArray) != isinstance(like, DeviceArray):
+    if isinstance(array, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(places.apart(name, array, first))
     if array.dtype != dtype:
         raise TypeError(f"{name} must be {dtype}, that of the result, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, that of the result, got {array.shape}")
-    if array.readonly if isinstance(array, DeviceArray) else not array.flags.writeable:
+    if not array.flags.writeable if isinstance(array, np.ndarray) else array.readonly:
         raise ValueError(f"{name} is read-only; give an array that may be written")
-    if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True)):
+    if 0 in array.strides and array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, shape, strict=True)):
         raise ValueError(f"{name} has elements that share memory; give an array without strides of 0")
-    if isinstance(array, DeviceArray) and not array.contiguous:
+    if not isinstance(array, np.ndarray) and not array.contiguous:
         raise ValueError(places.scattered(name))
     return array
 
@@ -144,11 +160,11 @@ def run(
     work_ns: float,
 ) -> None:
     """Run an instruction of the float type ``dtype`` where its operands lie, the first of which says where."""
-    if isinstance(operands[0], DeviceArray):
+    if isinstance(operands[0], np.ndarray):
+        call(op, dtype, operands, sizes, attributes, choose_workers(workers, work_ns))
+    else:
         blocks = None if workers is None else integer("workers", workers, 1, MOST_WORKERS, also="None or ")
         places.call(op, dtype, operands, sizes, attributes, blocks)
-    else:
-        call(op, dtype, operands, sizes, attributes, choose_workers(workers, work_ns))
 
 
 def choose_workers(workers: int | None, work_ns: float) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cuda.arrays import DeviceArray
 from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import (
     check_apart,
@@ -229,8 +228,9 @@ def _loss(
     inputs = (x, truth, factors)
     losses = result_array(out, x.shape[:-1], x.dtype, *inputs, first=name)
     slopes = None if slopes_out is None else result_array(slopes_out, x.shape, x.dtype, *inputs, first=name, name=gradient_name)
-    given_outs = {"out": (out, x.shape[:-1]), gradient_name: (slopes_out, x.shape)}
-    check_apart({}, {key: None if o is None else check_written(key, o, s, x.dtype, x, name) for key, (o, s) in given_outs.items()})
+    if out is not None and slopes_out is not None:
+        given_outs = {"out": (out, x.shape[:-1]), gradient_name: (slopes_out, x.shape)}
+        check_apart({}, {key: check_written(key, o, shape, x.dtype, x, name) for key, (o, shape) in given_outs.items()})
     streams = x.nbytes + truth.nbytes + (0 if slopes is None else slopes.nbytes)
     factor = None if scale == 1.0 else places.beside(np.array([scale], x.dtype), x)
     operands = (contiguous(x), contiguous(truth), None if factors is None else contiguous(factors), factor, losses, slopes)
@@ -249,7 +249,7 @@ def _like(name: str, value: Any, like: Any, first: str) -> Any:
 
 def _labels(given: Any, logits: Any, ignore_class: int | None) -> Any:
     """Labels as int32: in [0, C), or `IGNORED`. Those on the GPU come to the host, where they are looked at, and go back."""
-    labels = given.copy_to_host() if isinstance(given, DeviceArray) else given
+    labels = given if isinstance(given, np.ndarray) else given.copy_to_host()
     shape, classes = logits.shape[:-1], logits.shape[-1]
     if labels.shape == logits.shape != shape:
         raise TypeError(f"a target of logits' shape must be {logits.dtype}, got {labels.dtype}; target.astype(logits.dtype)")

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn_kernels.cpu import cost
-from fastnn_kernels.cpu.execute import make_scratch
-from fastnn_kernels.cuda.arrays import DeviceArray
+from fastnn_kernels.cpu.execute import scratch_for
 from fastnn_kernels.functions import places
 from fastnn_kernels.functions.arrays import (
     check_apart,
@@ -265,11 +264,11 @@ def product(
     a, transpose_a = _readable(a, transpose_a)
     b, transpose_b = _readable(b, transpose_b)
     work = cost.matmul_ns(out.size * terms, out.dtype.itemsize)
-    if isinstance(a, DeviceArray):
-        scratch: Any = places.scratch(out.dtype, len(out), out.shape[1], terms)
-    else:
+    if isinstance(a, np.ndarray):
         workers = choose_workers(workers, work)  # once: it splits the scratch
-        scratch = make_scratch(out.dtype, workers)
+        scratch: Any = scratch_for(out.dtype, workers)
+    else:
+        scratch = places.scratch(out.dtype)
     sizes = (*a.shape, *b.shape, out.shape[1], scratch.size, out.shape[0])
     name = "matmul" if a.dtype == out.dtype else "matmul_bfloat16"
     attributes = (transpose_a, transpose_b, activation, 0.0, 0, PRECISION_FLOAT32)

@@ -9,9 +9,8 @@ import numpy as np
 from fastnn_kernels.cuda import arrays as on_gpu
 from fastnn_kernels.cuda.arrays import DeviceArray
 from fastnn_kernels.cuda.call import call as call
+from fastnn_kernels.cuda.call import scratch as scratch
 from fastnn_kernels.cuda.foreign import read
-from fastnn_kernels.cuda.matmul.blocking import COUNTERS, scratch_elements
-from fastnn_kernels.cuda.streams import own_stream
 
 CASTS = "{name}.astype('float32') of CuPy's and JAX's, {name}.float() of PyTorch's"
 """How other libraries change a dtype on the GPU."""
@@ -34,24 +33,17 @@ def scattered(name: str) -> str:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype, like: Any) -> Any:
     """A new array, where ``like`` lies."""
-    return on_gpu.empty(shape, dtype) if isinstance(like, DeviceArray) else np.empty(shape, dtype)
+    return np.empty(shape, dtype) if isinstance(like, np.ndarray) else on_gpu.empty(shape, dtype)
 
 
 def beside(array: np.ndarray, like: Any) -> Any:
     """``array``, an array of the host, where ``like`` lies."""
-    return on_gpu.to_device(array) if isinstance(like, DeviceArray) else array
-
-
-def scratch(dtype: np.dtype, m: int, n: int, terms: int) -> DeviceArray:
-    """Working memory on the GPU for a product of this size."""
-    found = on_gpu.empty((scratch_elements(dtype.name, m, n, terms),), dtype)
-    own_stream().upload(found.address, np.zeros(COUNTERS, dtype))
-    return found
+    return array if isinstance(like, np.ndarray) else on_gpu.to_device(array)
 
 
 def copy(source: Any, target: Any) -> None:
     """``target[...] = source``, both in one place; on the GPU not where they are the same memory."""
-    if not isinstance(source, DeviceArray):
+    if isinstance(source, np.ndarray):
         target[...] = source
         return
     found = read(target, "out")
@@ -61,11 +53,11 @@ def copy(source: Any, target: Any) -> None:
 
 def may_share_memory(one: Any, other: Any) -> bool:
     """Whether the bounds of two arrays in one place overlap."""
-    if not isinstance(one, DeviceArray):
+    if isinstance(one, np.ndarray):
         return np.may_share_memory(one, other)
     return one.address < other.address + other.span and other.address < one.address + one.span
 
 
 def shares_memory(one: Any, other: Any) -> bool:
     """Whether two arrays in one place have an element in common; on the GPU they are contiguous, and their bounds tell."""
-    return may_share_memory(one, other) if isinstance(one, DeviceArray) else np.shares_memory(one, other)
+    return np.shares_memory(one, other) if isinstance(one, np.ndarray) else may_share_memory(one, other)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn_kernels.cuda import device, exchange_simulated, streams
+from fastnn_kernels.cuda import call, device, exchange_simulated, streams
 from fastnn_kernels.cuda import device_simulated as simulated
 from fastnn_kernels.cuda.adapters import unit_parameters
 from fastnn_kernels.cuda.interpreter import NUMBERS
@@ -114,6 +114,7 @@ NAMES: dict[str, Any] = {
     "load": load,
     "ready": lambda unit: True,
     "properties": simulated.properties,
+    "known": simulated.known,
     "memory_info": simulated.memory_info,
     "pinned": simulated.pinned,
     "order": simulated.order,
@@ -128,4 +129,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let arrays that lie on the GPU lie on this one, for the functions of `fastnn_kernels` too."""
     for name, value in NAMES.items():
         monkeypatch.setitem(vars(device), name, value)
-    monkeypatch.setattr(streams, "_threads", threading.local())
+    for module in (streams, call):
+        monkeypatch.setattr(module, "_threads", threading.local())

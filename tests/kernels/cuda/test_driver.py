@@ -19,6 +19,7 @@ def driver(monkeypatch):
     from fastnn_kernels.cuda import driver
 
     device = SimpleNamespace(create_stream=lambda: SimpleNamespace(handle=7), properties=SimpleNamespace(multiprocessor_count=132))
+    monkeypatch.setattr(driver, "_entries", {})
     monkeypatch.setattr(driver._threads, "device", device, raising=False)
     return driver
 
@@ -90,6 +91,15 @@ def test_without_page_locked_memory_the_host_is_named(driver, calls, monkeypatch
     monkeypatch.setattr(driver.driver, "cuMemAllocHost", lambda size: (driver.driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY, 0))
     with pytest.raises(MemoryError, match="12,345 bytes of page-locked memory were asked of the host"):
         driver.pinned(12345)
+
+
+def test_an_address_is_known_or_not(driver, monkeypatch):
+    status = driver.driver.CUresult
+    monkeypatch.setattr(driver.driver, "cuPointerGetAttribute", lambda attribute, address: (answers[address], 0))
+    answers = {4096: status.CUDA_SUCCESS, 8192: status.CUDA_ERROR_INVALID_VALUE, 1: status.CUDA_ERROR_ILLEGAL_ADDRESS}
+    assert (driver.known(4096), driver.known(8192)) == (True, False)
+    with pytest.raises(RuntimeError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
+        driver.known(1)
 
 
 def test_one_stream_waits_for_another(driver, calls):
@@ -207,7 +217,7 @@ def test_a_variant_is_launched_in_its_own_way(driver, calls, monkeypatch):
     monkeypatch.setattr(driver, "_configuration", lambda shape: shape)
     monkeypatch.setattr(driver, "_descriptor", lambda tensor_map: tensor_map)
     monkeypatch.setattr(driver, "launch", lambda queue, *launched: done.append(launched))
-    entry = driver.Entry("matmul_bfloat16", parameters, "own", ((variant, "variant"),))
+    entry = driver.Entry("matmul_bfloat16", parameters, "own", ((variant, "variant"),), 132)
     driver.Stream().launch(entry, 528, arguments)
     driver.Stream().launch(entry, 3, [*arguments[:1], 264, *arguments[2:]])  # an address that does not suit
     (shape, kernel, *given), (other, own, *_) = done
@@ -248,7 +258,10 @@ def test_variants_are_allowed_their_shared_memory(driver, calls, monkeypatch):
         "matmul_bfloat16": ((variant, kernel),),
         "relu-float32": (),
     }
-    assert [call[1:] for call in done] == [(variant.shared_bytes, kernel.handle, "device 0")]
+    assert entries["relu-float32"].multiprocessors == 132
+    assert driver.load(["relu-float32", "matmul_bfloat16"]) == entries
+    assert [call[1:] for call in done] == [(variant.shared_bytes, kernel.handle, "device 0")]  # once, whatever is loaded again
+    monkeypatch.setattr(driver, "_entries", {})
     monkeypatch.setattr(driver._threads.device, "compute_capability", (8, 0))
     assert driver.load(["matmul_bfloat16"])["matmul_bfloat16"].variants == ()
 

@@ -146,8 +146,8 @@ def test_the_rows_of_a_slab_that_are_read_at_a_time_lie_in_different_banks(chunk
 
 def test_tiles_of_bfloat16_fit_a_block() -> None:
     from fastnn_kernels.cuda.block import THREADS
-    from fastnn_kernels.cuda.matmul.blocking import HALF_LARGE, HALF_MEDIUM, HALF_SHARED_ELEMENTS
+    from fastnn_kernels.cuda.matmul.blocking import BFLOAT16_LARGE, BFLOAT16_MEDIUM, BFLOAT16_SHARED_ELEMENTS
 
-    for tile in (HALF_LARGE, HALF_MEDIUM):
+    for tile in (BFLOAT16_LARGE, BFLOAT16_MEDIUM):
         assert tile.groups == 1 == THREADS // tile.members
-        assert tile.shared_elements <= HALF_SHARED_ELEMENTS <= 48 * 1024 // 4
+        assert tile.shared_elements <= BFLOAT16_SHARED_ELEMENTS <= 48 * 1024 // 4

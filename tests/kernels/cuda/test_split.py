@@ -8,8 +8,8 @@ from fastnn_kernels.cuda import SIMULATED, THREADS
 from fastnn_kernels.cuda.grid import blocks_for, scratch_for
 from fastnn_kernels.cuda.matmul import blocking
 from fastnn_kernels.cuda.matmul.blocking import (
+    BFLOAT16_MEDIUM,
     COUNTERS,
-    HALF_MEDIUM,
     MOST_ITEMS,
     MOST_PARTS,
     NO_TENSOR_TILE,
@@ -19,7 +19,7 @@ from fastnn_kernels.cuda.matmul.blocking import (
     TENSOR_MEDIUM,
     TENSOR_TILES,
     TENSOR_WIDE,
-    half_tile,
+    bfloat16_tile,
     tensor_tile,
     terms_of_part,
     tiles_of,
@@ -86,9 +86,9 @@ def test_the_same_bits_of_bfloat16(layout: tuple[int, int], monkeypatch: pytest.
     from fastnn_kernels.cuda.execute import execute
 
     (m, k, n), rng = (40, 96, 24), np.random.default_rng(9)
-    tiles = tiles_of(m, n, HALF_MEDIUM.rows, HALF_MEDIUM.columns)
-    assert half_tile(m, n, k) == TENSOR_MEDIUM
-    assert terms_of_part(tiles, k, HALF_MEDIUM.depth) == k // 3
+    tiles = tiles_of(m, n, BFLOAT16_MEDIUM.rows, BFLOAT16_MEDIUM.columns)
+    assert bfloat16_tile(m, n, k) == TENSOR_MEDIUM
+    assert terms_of_part(tiles, k, BFLOAT16_MEDIUM.depth) == k // 3
     numbers = [rng.integers(-128, 129, size).astype(np.float32) for size in ((m, k), (k, n))]  # and their sums are exact
     stored = [(x.T if turned else x).copy() for x, turned in zip(numbers, layout, strict=True)]
     a, b = ((x.view(np.uint32) >> 16).astype(np.uint16) for x in stored)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from fastnn_kernels import dense, dense_backward, matmul, matmul_bfloat16, to_bfloat16
+from fastnn_kernels.cpu.execute import CACHE_LINE, scratch_for
+from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
 
 ACTIVATIONS = {
     None: lambda x: x,
@@ -176,3 +179,15 @@ def test_rounding_takes_any_layout_and_out() -> None:
 def test_other_arguments_of_bfloat16_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_thread_keeps_the_scratch_of_one_worker() -> None:
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        kept = scratch_for(dtype, 1)
+        assert scratch_for(dtype, 1) is kept
+        assert (kept.dtype, kept.size) == (dtype, SCRATCH_ELEMENTS)
+        for workers in (1, 3):
+            assert scratch_for(dtype, workers).ctypes.data % CACHE_LINE == 0
+            assert scratch_for(dtype, workers).size == workers * SCRATCH_ELEMENTS
+        with ThreadPoolExecutor(1) as pool:
+            assert not np.may_share_memory(pool.submit(scratch_for, dtype, 1).result(), kept)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn_kernels.cuda.block import WARP, sync, thread
-from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH, HALF_STRIP, STAGES, HalfTile
+from fastnn_kernels.cuda.matmul.blocking import BFLOAT16_DEPTH, BFLOAT16_STRIP, STAGES, Bfloat16Tile
 from fastnn_kernels.cuda.matmul.micro_kernel import finish
 from fastnn_kernels.cuda.matmul.slabs import TERMS, copier_of, loader_of, place_of
 from fastnn_kernels.cuda.matmul.tensor_cores import places_of, put_sums_of
@@ -19,7 +19,7 @@ STILL_AWAY = AHEAD - 1
 """Slabs that are on their way, at most, and while one is read."""
 
 
-def _sums_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+def _sums_of(tile: Bfloat16Tile, a_along_terms: bool, b_along_terms: bool) -> Any:
     """``sums(a, b, slabs, first_i, first_j, first, stop)`` for one way in which the operands lie in memory: see `slabs`."""
     rows, columns, count, depth = tile.rows, tile.columns, tile.sums, tile.depth
     copy_a, copy_b = copier_of(rows, a_along_terms), copier_of(columns, b_along_terms)
@@ -53,14 +53,14 @@ def _sums_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
     return sums_of_terms
 
 
-def sums_of(tile: HalfTile) -> Any:
+def sums_of(tile: Bfloat16Tile) -> Any:
     """``sums(a, b, shared, transpose_a, transpose_b, first_i, first_j, first, stop)`` of a thread for a tile, in registers."""
     plain, turned_b = _sums_of(tile, True, False), _sums_of(tile, True, True)
     turned_a, turned = _sums_of(tile, False, False), _sums_of(tile, False, True)
 
     @kernel
     def sums(a, b, shared, transpose_a, transpose_b, first_i, first_j, first, stop):
-        slabs = ptx.halves(shared)
+        slabs = ptx.short_words(shared)
         if transpose_a:
             if transpose_b:
                 return turned(a, b, slabs, first_i, first_j, first, stop)
@@ -72,7 +72,7 @@ def sums_of(tile: HalfTile) -> Any:
     return sums
 
 
-def half_sum_of(tile: HalfTile) -> Any:
+def bfloat16_sum_of(tile: Bfloat16Tile) -> Any:
     """``sum_terms(a, ...)`` for `split.product_of`."""
     columns, sums, places, put_sums = tile.columns, sums_of(tile), places_of(tile), put_sums_of(tile)
 
@@ -85,7 +85,7 @@ def half_sum_of(tile: HalfTile) -> Any:
     return sum_terms
 
 
-def _product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+def _product_of(tile: Bfloat16Tile, a_along_terms: bool, b_along_terms: bool) -> Any:
     """``product(a, b, bias, shared, out, ..., workers)`` for one way in which the operands lie in memory."""
     rows, columns, sums, store = tile.rows, tile.columns, _sums_of(tile, a_along_terms, b_along_terms), store_of(tile)
     terms_axis = int(a_along_terms)
@@ -102,7 +102,7 @@ def _product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any
         tiles = (m + rows - 1) // rows * ((n + columns - 1) // columns)
         for number in range(ptx.int32(worker), ptx.int32(tiles), ptx.int32(workers)):
             first_i, first_j = tile_place(number, n)
-            found = sums(a, b, ptx.halves(shared), first_i, first_j, ptx.int32(0), ptx.int32(a.shape[terms_axis]))
+            found = sums(a, b, ptx.short_words(shared), first_i, first_j, ptx.int32(0), ptx.int32(a.shape[terms_axis]))
             first_i, first_j = tile_place(ptx.again(number), n)
             store(found, shared, out, first_i, first_j, bias, activation, slope, accumulate)
             sync()
@@ -110,7 +110,7 @@ def _product_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any
     return product
 
 
-def half_product_of(tile: HalfTile) -> Any:
+def bfloat16_product_of(tile: Bfloat16Tile) -> Any:
     """``product(a, b, ..., workers)`` for a tile whose sums do not fit shared memory, and whose terms are not split."""
     plain, turned_b, turned_a, turned = (
         _product_of(tile, a_along, b_along) for a_along in (True, False) for b_along in (False, True)
@@ -130,10 +130,10 @@ def half_product_of(tile: HalfTile) -> Any:
     return product
 
 
-def multiply_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any:
+def multiply_of(tile: Bfloat16Tile, a_along_terms: bool, b_along_terms: bool) -> Any:
     """``multiply(sums, slabs, a_first, b_first, a_place, b_place)`` for a tile: add a slab's products to a warp's sums."""
     lines, names = ["def multiply(sums, slabs, a_first, b_first, a_place, b_place):"], {"ptx": ptx}
-    for step in range(HALF_DEPTH // TERMS):
+    for step in range(BFLOAT16_DEPTH // TERMS):
         names[f"load_a{step}"] = loader_of(tile.rows, a_along_terms, tile.warp_rows // TERMS, step)
         names[f"load_b{step}"] = loader_of(tile.columns, b_along_terms, tile.warp_columns // TERMS, step)
         loads = f"load_a{step}(slabs, a_first, a_place), load_b{step}(slabs, b_first, b_place)"
@@ -141,20 +141,20 @@ def multiply_of(tile: HalfTile, a_along_terms: bool, b_along_terms: bool) -> Any
     return defined("\n".join([*lines, "    return sums"]), **names)
 
 
-def store_of(tile: HalfTile) -> Any:
+def store_of(tile: Bfloat16Tile) -> Any:
     """``store(sums, shared, out, first_i, first_j, ...)`` for a tile: a warp's sums to its part of out's tile from there on.
 
     They go there strip by strip through shared memory, where each warp has a place of its own: then neighbouring threads have
     neighbouring elements of out, at any edge.
     """
     stride, elements, width = tile.strip_stride, tile.strip_elements, tile.warp_columns
-    strip_sums, places = HALF_STRIP * width // WARP, places_of(tile)
+    strip_sums, places = BFLOAT16_STRIP * width // WARP, places_of(tile)
 
     @kernel
     def store_strip(shared, out, first_i, first_j, bias, activation, slope, accumulate):
         first, (_, warp_row, warp_column, lane) = thread() // WARP * elements, places()
         ptx.sync_warp()
-        for element in range(lane, HALF_STRIP * width, WARP):
+        for element in range(lane, BFLOAT16_STRIP * width, WARP):
             row, column = element // width, element % width
             i, j = first_i + warp_row + row, first_j + warp_column + column
             if i < out.shape[0] and j < out.shape[1]:
@@ -163,10 +163,10 @@ def store_of(tile: HalfTile) -> Any:
 
     lines = ["def store(sums, shared, out, i, j, bias, activation, slope, accumulate):", f"    lane = thread() % {WARP}"]
     lines.append(f"    at = thread() // {WARP} * {elements} + lane // 4 * {stride} + lane % 4 * 2")
-    for strip in range(tile.warp_rows // HALF_STRIP):
+    for strip in range(tile.warp_rows // BFLOAT16_STRIP):
         for place in range(strip_sums):
             upper, number = divmod(place, strip_sums // 2)  # tiles are 16 x 8; see `ptx.mma_tf32`
             distance = (upper * 16 + number % 4 // 2 * 8) * stride + number // 4 * 8 + number % 2
             lines.append(f"    shared[ptx.unsigned(at + {distance})] = sums[{strip * strip_sums + place}]")
-        lines.append(f"    store_strip(shared, out, i + {strip * HALF_STRIP}, j, bias, activation, slope, accumulate)")
+        lines.append(f"    store_strip(shared, out, i + {strip * BFLOAT16_STRIP}, j, bias, activation, slope, accumulate)")
     return defined("\n".join(lines), ptx=ptx, thread=thread, store_strip=store_strip)

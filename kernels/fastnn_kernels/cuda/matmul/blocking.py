@@ -166,13 +166,13 @@ PART_TERMS = 192 if not SIMULATED else 20
 
 
 @dataclass(frozen=True, slots=True)
-class HalfTile(WarpTile):
+class Bfloat16Tile(WarpTile):
     """For products of bfloat16, by one group; see `slabs`."""
 
     @property
     def depth(self) -> int:
         """Terms of a slab."""
-        return HALF_DEPTH
+        return BFLOAT16_DEPTH
 
     @property
     def strip_stride(self) -> int:
@@ -182,28 +182,28 @@ class HalfTile(WarpTile):
     @property
     def strip_elements(self) -> int:
         """Floats of shared memory for each warp's strip."""
-        return HALF_STRIP * self.strip_stride
+        return BFLOAT16_STRIP * self.strip_stride
 
     @property
     def shared_elements(self) -> int:
         """Floats of shared memory: `STAGES` slabs of a and of b, and later the strips."""
-        slabs = STAGES * HALF_DEPTH * (self.rows + self.columns) // 2
+        slabs = STAGES * BFLOAT16_DEPTH * (self.rows + self.columns) // 2
         return max(slabs, THREADS // 32 * self.strip_elements)
 
 
-HALF_DEPTH, STAGES = 32, 3
+BFLOAT16_DEPTH, STAGES = 32, 3
 """Terms of a slab of bfloat16, and slabs that are in shared memory at a time: one is read, the others are on their way."""
 
-HALF_STRIP = 32
+BFLOAT16_STRIP = 32
 """Rows of a warp's part that go to out at a time."""
 
-HALF_SIZES = {256: ((128, 128, 64, 32), (64, 64, 32, 16)), 32: ((64, 32, 64, 32), (32, 16, 32, 16))}
-HALF_TILES = HALF_LARGE, HALF_MEDIUM = tuple(HalfTile(*sizes) for sizes in HALF_SIZES[THREADS])
+BFLOAT16_SIZES = {256: ((128, 128, 64, 32), (64, 64, 32, 16)), 32: ((64, 32, 64, 32), (32, 16, 32, 16))}
+BFLOAT16_TILES = BFLOAT16_LARGE, BFLOAT16_MEDIUM = tuple(Bfloat16Tile(*sizes) for sizes in BFLOAT16_SIZES[THREADS])
 
-ENOUGH_HALF_TILES = 128 if not SIMULATED else 8
+ENOUGH_BFLOAT16_TILES = 128 if not SIMULATED else 8
 """Tiles of the large kind that keep a GPU busy; their terms are not split, because their sums do not fit shared memory."""
 
-HALF_SHARED_ELEMENTS = max(SHARED_ELEMENTS, HALF_LARGE.shared_elements, HALF_MEDIUM.shared_elements)
+BFLOAT16_SHARED_ELEMENTS = max(SHARED_ELEMENTS, BFLOAT16_LARGE.shared_elements, BFLOAT16_MEDIUM.shared_elements)
 """Floats of shared memory for products of bfloat16: all 48 KB that need no special launch."""
 
 COUNTERS = MOST_ITEMS
@@ -220,7 +220,8 @@ SCRATCH_ELEMENTS = {
 (LARGE_ROWS, LARGE_COLUMNS), (MEDIUM_ROWS, MEDIUM_COLUMNS), (WIDE_ROWS, WIDE_COLUMNS) = (
     (tile.rows, tile.columns) for tile in TENSOR_TILES
 )
-(HALF_ROWS, HALF_COLUMNS), (HALF_MEDIUM_ROWS, HALF_MEDIUM_COLUMNS) = ((tile.rows, tile.columns) for tile in HALF_TILES)
+BFLOAT16_ROWS, BFLOAT16_COLUMNS = BFLOAT16_LARGE.rows, BFLOAT16_LARGE.columns
+BFLOAT16_MEDIUM_ROWS, BFLOAT16_MEDIUM_COLUMNS = BFLOAT16_MEDIUM.rows, BFLOAT16_MEDIUM.columns
 
 
 def tensor_tile(m: int, n: int, terms: int) -> int:
@@ -235,14 +236,14 @@ def tensor_tile(m: int, n: int, terms: int) -> int:
     return TENSOR_WIDE if 2 * m > WIDE_ROWS and 2 * n > WIDE_COLUMNS else NO_TENSOR_TILE
 
 
-def half_tile(m: int, n: int, terms: int) -> int:
-    """Which of `HALF_TILES` a product of bfloat16 takes, if tensor cores can read it: TENSOR_LARGE, TENSOR_MEDIUM or none."""
+def bfloat16_tile(m: int, n: int, terms: int) -> int:
+    """Which of `BFLOAT16_TILES` a product of bfloat16 takes, if tensor cores can read it: TENSOR_LARGE, TENSOR_MEDIUM or none."""
     if m * n * terms < ENOUGH_WORK:
         return NO_TENSOR_TILE
-    large_tiles = (m + HALF_ROWS - 1) // HALF_ROWS * ((n + HALF_COLUMNS - 1) // HALF_COLUMNS)
-    if large_tiles >= ENOUGH_HALF_TILES and 2 * m > HALF_ROWS and 2 * n > HALF_COLUMNS:
+    large_tiles = (m + BFLOAT16_ROWS - 1) // BFLOAT16_ROWS * ((n + BFLOAT16_COLUMNS - 1) // BFLOAT16_COLUMNS)
+    if large_tiles >= ENOUGH_BFLOAT16_TILES and 2 * m > BFLOAT16_ROWS and 2 * n > BFLOAT16_COLUMNS:
         return TENSOR_LARGE
-    return TENSOR_MEDIUM if 2 * m > HALF_MEDIUM_ROWS and 2 * n > HALF_MEDIUM_COLUMNS else NO_TENSOR_TILE
+    return TENSOR_MEDIUM if 2 * m > BFLOAT16_MEDIUM_ROWS and 2 * n > BFLOAT16_MEDIUM_COLUMNS else NO_TENSOR_TILE
 
 
 def tiles_of(m: int, n: int, rows: int, columns: int) -> int:

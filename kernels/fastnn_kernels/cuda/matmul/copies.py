@@ -37,9 +37,7 @@ def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
     ``source`` in the matrix, how many ``lines`` and elements ``left`` of its line there are from there on. Its place in a slab is
     computed each time: that takes no register.
     """
-    depth, quads = tile.depth, items_of_slab * tile.depth // (4 * THREADS)
-    quads_of_item, quads_of_term = depth // 4, items_of_slab // 4
-    item_stride, term_stride = (tile.stride(items_of_slab, along_terms=along) for along in (True, False))
+    depth, quads_of_item, quads_of_term = tile.depth, tile.depth // 4, items_of_slab // 4
 
     @kernel
     def begin(rows, columns, along_terms, first_item, first, stop):
@@ -52,16 +50,24 @@ def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
         return source, ptx.int32(stop - first - term), ptx.int32(columns - first_item - item)
 
     @kernel
-    def place(along_terms):
-        if along_terms:
-            return ptx.int32(thread() // quads_of_item * item_stride + thread() % quads_of_item * 4)
-        return ptx.int32(thread() // quads_of_term * term_stride + thread() % quads_of_term * 4)
-
-    @kernel
     def advance(columns, along_terms, source, lines, left):
         if along_terms:
             return source + depth, lines, ptx.int32(left - depth)
         return source + depth * columns, ptx.int32(lines - depth), left
+
+    return begin, copy_of(tile, items_of_slab), advance
+
+
+def copy_of(tile: TensorTile, items_of_slab: int) -> Any:
+    """``copy(slabs, first, x, ...)`` for an operand of a tile: all quads of a thread to the slab at ``first``."""
+    quads_of_item, quads_of_term, quads = tile.depth // 4, items_of_slab // 4, items_of_slab * tile.depth // (4 * THREADS)
+    item_stride, term_stride = (tile.stride(items_of_slab, along_terms=along) for along in (True, False))
+
+    @kernel
+    def place(along_terms):
+        if along_terms:
+            return ptx.int32(thread() // quads_of_item * item_stride + thread() % quads_of_item * 4)
+        return ptx.int32(thread() // quads_of_term * term_stride + thread() % quads_of_term * 4)
 
     text = ["def copy(slabs, first, x, columns, along_terms, aligned, source, lines, left):"]
     text += [f"    line = {THREADS // quads_of_item} if along_terms else {THREADS // quads_of_term}"]
@@ -70,4 +76,4 @@ def copies_of(tile: TensorTile, items_of_slab: int) -> tuple[Any, Any, Any]:
     for number in range(quads):
         places = f"first + {number} * step, x, source + {number} * line * columns"
         text += [f"    copy_quad(slabs, {places}, lines > {number} * line, left, aligned)"]
-    return begin, defined("\n".join(text), copy_quad=copy_quad, place=place), advance
+    return defined("\n".join(text), copy_quad=copy_quad, place=place)

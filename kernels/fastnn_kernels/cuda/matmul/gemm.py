@@ -12,11 +12,11 @@ import numpy as np
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
 from fastnn_kernels.cuda.matmul import blocking
-from fastnn_kernels.cuda.matmul.bfloat16 import half_product_of, half_sum_of
+from fastnn_kernels.cuda.matmul.bfloat16 import bfloat16_product_of, bfloat16_sum_of
 from fastnn_kernels.cuda.matmul.blocking import (
-    HALF_LARGE,
-    HALF_MEDIUM,
-    HALF_SHARED_ELEMENTS,
+    BFLOAT16_LARGE,
+    BFLOAT16_MEDIUM,
+    BFLOAT16_SHARED_ELEMENTS,
     LARGE,
     NO_TENSOR_TILE,
     SHARED_ELEMENTS,
@@ -72,8 +72,9 @@ large_product, small_product = (product_of(tile, sum_of(tile), unchanged) for ti
 tensor_large_product, tensor_medium_product, tensor_wide_product = (
     product_of(tile, tensor_sum_of(tile), exact_unless_finite) for tile in TENSOR_TILES
 )
-half_product, large_half_product = product_of(HALF_MEDIUM, half_sum_of(HALF_MEDIUM), unchanged), half_product_of(HALF_LARGE)
-tensor_tile, half_tile = kernel(blocking.tensor_tile), kernel(blocking.half_tile)
+bfloat16_product = product_of(BFLOAT16_MEDIUM, bfloat16_sum_of(BFLOAT16_MEDIUM), unchanged)
+large_bfloat16_product = bfloat16_product_of(BFLOAT16_LARGE)
+tensor_tile, bfloat16_tile = kernel(blocking.tensor_tile), kernel(blocking.bfloat16_tile)
 
 TENSOR_CORES = 80
 """The first architecture whose tensor cores take float32 and bfloat16 numbers, and which copies past the registers."""
@@ -116,13 +117,13 @@ def matmul_bfloat16(a, b, bias, scratch, out, transpose_a, transpose_b, activati
     """`matmul` of bfloat16: on tensor cores, where there are any that can read the operands, and enough tiles."""
     ta, tb, slope = transpose_a, transpose_b, np.float32(slope)
     m, n, terms = out.shape[0], out.shape[1], a.shape[0] if ta else a.shape[1]
-    shared = ptx.shared_array(np.float32, HALF_SHARED_ELEMENTS)
+    shared = ptx.shared_array(np.float32, BFLOAT16_SHARED_ELEMENTS)
     on_tensor_cores = ptx.architecture() >= TENSOR_CORES and is_vector_aligned(a, a.shape[1]) and is_vector_aligned(b, b.shape[1])
-    chosen = half_tile(m, n, terms) if on_tensor_cores else NO_TENSOR_TILE
+    chosen = bfloat16_tile(m, n, terms) if on_tensor_cores else NO_TENSOR_TILE
     if chosen == TENSOR_LARGE:
-        large_half_product(a, b, bias, shared, out, ta, tb, activation, slope, accumulate, worker, workers)
+        large_bfloat16_product(a, b, bias, shared, out, ta, tb, activation, slope, accumulate, worker, workers)
     elif chosen == TENSOR_MEDIUM:
-        half_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
+        bfloat16_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
     elif tensor_tile(m, n, terms) in (TENSOR_LARGE, TENSOR_MEDIUM):
         large_product(a, b, bias, scratch, shared, out, ta, tb, activation, slope, accumulate, precision, worker, workers)
     else:

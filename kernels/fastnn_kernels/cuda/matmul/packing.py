@@ -28,18 +28,34 @@ def flip_of(tile: Tile) -> Any:
 
 def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
     """``fetch`` and ``put`` for one operand of a tile: its slabs from memory to registers, and from there to shared memory."""
-    quads = items_of_slab * tile.depth // (4 * THREADS)
-    quads_of_term, neighbours, stride = items_of_slab // 4, min(4, tile.depth // 4), items_of_slab + tile.padding
-    flip = flip_of(tile)
+    quads, place = items_of_slab * tile.depth // (4 * THREADS), quad_place_of(tile, items_of_slab)
+    names = {"fetch_quad": quad_fetch_of(place), "put_quad": quad_put_of(tile, items_of_slab, place)}
+    calls = [f"fetch_quad(x, rows, columns, along_terms, first_item, first_term, {number})" for number in range(quads)]
+    lines = ["def fetch(x, rows, columns, along_terms, first_item, first_term):", f"    return ({', '.join(calls)},)"]
+    fetch = defined("\n".join(lines), **names)
+    lines = [f"    put_quad(slab, first, along_terms, quads[{number}], {number})" for number in range(quads)]
+    return fetch, defined("\n".join(["def put(slab, first, along_terms, quads):", *lines]), **names)
+
+
+def quad_place_of(tile: Tile, items_of_slab: int) -> Any:
+    """``place(along_terms, number)``: item and term in the slab of this thread's quad: up to four neighbours of the same item, or
+    all of a term.
+    """
+    quads_of_term, neighbours = items_of_slab // 4, min(4, tile.depth // 4)
 
     @kernel
     def place(along_terms, number):
-        """Item and term in the slab of this thread's quad: up to four neighbours of the same item, or all of a term."""
         quad = thread() + number * THREADS
         if along_terms:
             rest = quad // neighbours
             return rest % items_of_slab, 4 * (rest // items_of_slab * neighbours + quad % neighbours)
         return 4 * (quad % quads_of_term), quad // quads_of_term
+
+    return place
+
+
+def quad_fetch_of(place: Any) -> Any:
+    """``fetch_quad(x, ..., number)``: four elements from memory, 0 where there are none."""
 
     @kernel
     def fetch_quad(x, rows, columns, along_terms, first_item, first_term, number):
@@ -49,6 +65,13 @@ def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
             row, column = first_item + item, first_term + term
         start = row * columns
         return ptx.widened(load4(x, start + column, start + columns if row < rows else 0, x.dtype.type(0)))
+
+    return fetch_quad
+
+
+def quad_put_of(tile: Tile, items_of_slab: int, place: Any) -> Any:
+    """``put_quad(slab, first, along_terms, quad, number)``: four elements to where they lie in a slab."""
+    stride, flip = items_of_slab + tile.padding, flip_of(tile)
 
     @kernel
     def put_quad(slab, first, along_terms, quad, number):
@@ -62,8 +85,4 @@ def packing_of(tile: Tile, items_of_slab: int) -> tuple[Any, Any]:
         else:
             ptx.store4(slab, at, quad)
 
-    calls = [f"fetch_quad(x, rows, columns, along_terms, first_item, first_term, {number})" for number in range(quads)]
-    lines = ["def fetch(x, rows, columns, along_terms, first_item, first_term):", f"    return ({', '.join(calls)},)"]
-    fetch = defined("\n".join(lines), fetch_quad=fetch_quad)
-    lines = [f"    put_quad(slab, first, along_terms, quads[{number}], {number})" for number in range(quads)]
-    return fetch, defined("\n".join(["def put(slab, first, along_terms, quads):", *lines]), put_quad=put_quad)
+    return put_quad

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, thread
-from fastnn_kernels.cuda.matmul.blocking import HALF_DEPTH
+from fastnn_kernels.cuda.matmul.blocking import BFLOAT16_DEPTH
 from fastnn_kernels.cuda.quads import defined
 from fastnn_kernels.cuda.target import kernel, ptx
 
@@ -34,7 +34,7 @@ def swizzle_of(chunks: int) -> Any:
 
 def copier_of(items: int, along_terms: bool) -> Any:
     """``copy(x, shape, item, term, slabs, first)``: start copying a slab of ``items`` items from there, zeros past the edges."""
-    height, width = (items, HALF_DEPTH) if along_terms else (HALF_DEPTH, items)
+    height, width = (items, BFLOAT16_DEPTH) if along_terms else (BFLOAT16_DEPTH, items)
     chunks = width // CHUNK
     lines_at_a_time, swizzle = THREADS // chunks, swizzle_of(chunks)
 
@@ -57,7 +57,7 @@ def place_of(items: int, along_terms: bool, *, rows: bool) -> Any:
 
     The four matrices are two of eight items by two of eight terms: first go the items if they are ``rows`` of a, else the terms.
     """
-    width, upright = HALF_DEPTH if along_terms else items, rows == along_terms
+    width, upright = BFLOAT16_DEPTH if along_terms else items, rows == along_terms
     swizzle = swizzle_of(width // CHUNK)
 
     @kernel
@@ -75,7 +75,7 @@ def place_of(items: int, along_terms: bool, *, rows: bool) -> Any:
 
 def loader_of(items: int, along_terms: bool, tiles: int, step: int) -> Any:
     """``load(slabs, first, place)``: ``tiles`` pairs of tiles of a slab for its ``step``-th `TERMS`, see `ptx.load_matrices`."""
-    width, loads = HALF_DEPTH if along_terms else items, []
+    width, loads = BFLOAT16_DEPTH if along_terms else items, []
     for tile in range(tiles):
         across, down = (step, tile) if along_terms else (tile, step)
         loads.append(f"load_matrices(slabs, ptx.unsigned(first + (place ^ {2 * CHUNK * across}) + {TERMS * down * width}))")

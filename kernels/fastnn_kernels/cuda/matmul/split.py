@@ -10,7 +10,7 @@ from typing import Any
 
 from fastnn_kernels.cuda.block import THREADS, sync, thread
 from fastnn_kernels.cuda.matmul import blocking
-from fastnn_kernels.cuda.matmul.blocking import COUNTERS, HalfTile, TensorTile, Tile, WarpTile
+from fastnn_kernels.cuda.matmul.blocking import COUNTERS, Bfloat16Tile, TensorTile, Tile, WarpTile
 from fastnn_kernels.cuda.matmul.micro_kernel import store_of
 from fastnn_kernels.cuda.quads import VECTOR_BYTES, add4
 from fastnn_kernels.cuda.target import kernel, ptx
@@ -18,21 +18,14 @@ from fastnn_kernels.cuda.target import kernel, ptx
 tiles_of, terms_of_part = kernel(blocking.tiles_of), kernel(blocking.terms_of_part)
 
 
-def product_of(tile: Tile | TensorTile | HalfTile, sum_terms: Any, repaired: Any) -> Any:
+def product_of(tile: Tile | TensorTile | Bfloat16Tile, sum_terms: Any, repaired: Any) -> Any:
     """``product(a, ..., workers)`` by tiles of one kind.
 
     ``sum_terms(a, b, shared, transpose_a, transpose_b, precision, first_i, first_j, first, stop)`` leaves in shared memory the sums
     of the terms from ``first`` to ``stop``, one after the other those of each group of threads. ``repaired``: see `store_of`.
     """
-    rows, columns, depth = tile.rows, tile.columns, tile.depth
+    rows, columns, depth, place_of = tile.rows, tile.columns, tile.depth, item_place_of(tile)
     join_groups, join_parts, store = join_groups_of(tile), join_parts_of(tile), store_of(tile, repaired)
-
-    @kernel
-    def place_of(item, parts, n):
-        """Part, tile, and where that begins in out; divided anew: what else would be kept during a sum of terms does not fit."""
-        parts, across = ptx.again(parts), ptx.again(ptx.int32((n + columns - 1) // columns))
-        number, part = ptx.int32(item // parts), ptx.int32(item % parts)
-        return part, number, ptx.int32(number // across * rows), ptx.int32(number % across * columns)
 
     @kernel
     def product(
@@ -57,6 +50,21 @@ def product_of(tile: Tile | TensorTile | HalfTile, sum_terms: Any, repaired: Any
             sync()
 
     return product
+
+
+def item_place_of(tile: Tile | TensorTile | Bfloat16Tile) -> Any:
+    """``place_of(item, parts, n)`` for a tile: an item's part and tile, and where that begins in out; divided anew each time, as
+    what else would be kept during a sum of terms does not fit.
+    """
+    rows, columns = tile.rows, tile.columns
+
+    @kernel
+    def place_of(item, parts, n):
+        parts, across = ptx.again(parts), ptx.again(ptx.int32((n + columns - 1) // columns))
+        number, part = ptx.int32(item // parts), ptx.int32(item % parts)
+        return part, number, ptx.int32(number // across * rows), ptx.int32(number % across * columns)
+
+    return place_of
 
 
 @kernel

@@ -59,28 +59,37 @@ def tiles_of(ring: Ring) -> tuple[Any, Any]:
     return numbers, place
 
 
+@kernel
+def load(target, tensor_map, by_terms, item, term, full):
+    """128 items of a slab, in one box or two."""
+    if by_terms:
+        hopper.load_box(target, tensor_map, term, item, full)
+        hopper.load_box(target + PANEL_BYTES, tensor_map, term, item + LINE, full)
+    else:
+        hopper.load_box(target, tensor_map, item, term, full)
+
+
+def load_for_all_of(cluster: int) -> Any:
+    """`load` for all blocks of a cluster."""
+    if cluster == 1:
+        return load
+    all_blocks = (1 << cluster) - 1
+
+    @kernel
+    def load_for_all(target, tensor_map, by_terms, item, term, full):
+        if by_terms:
+            hopper.load_box_to(target, tensor_map, term, item, full, all_blocks)
+            hopper.load_box_to(target + PANEL_BYTES, tensor_map, term, item + LINE, full, all_blocks)
+        else:
+            hopper.load_box_to(target, tensor_map, item, term, full, all_blocks)
+
+    return load_for_all
+
+
 def producer_of(ring: Ring) -> Any:
     """``produce(...)`` for a ring: one thread loads the slabs of all of the block's tiles, b's for the whole cluster."""
     (numbers, place), stages, stage_bytes = tiles_of(ring), ring.stages, ring.stage_bytes
-    cluster, loads, all_blocks = ring.cluster, ring.loads, (1 << ring.cluster) - 1
-
-    @kernel
-    def load_a(target, a_map, by_terms, item, term, full):
-        if by_terms:
-            hopper.load_box(target, a_map, term, item, full)
-            hopper.load_box(target + PANEL_BYTES, a_map, term, item + LINE, full)
-        else:
-            hopper.load_box(target, a_map, item, term, full)
-
-    @kernel
-    def load_for_all(target, b_map, by_terms, item, term, full):
-        if by_terms:
-            hopper.load_box_to(target, b_map, term, item, full, all_blocks)
-            hopper.load_box_to(target + PANEL_BYTES, b_map, term, item + LINE, full, all_blocks)
-        else:
-            hopper.load_box_to(target, b_map, item, term, full, all_blocks)
-
-    load_b = load_for_all if cluster > 1 else load_a
+    cluster, loads, load_for_all = ring.cluster, ring.loads, load_for_all_of(ring.cluster)
 
     @kernel
     def produce(slabs, barriers, out, terms, a_map, b_map, a_by_terms, b_by_terms, rank, worker, workers):
@@ -92,10 +101,10 @@ def producer_of(ring: Ring) -> Any:
                 target, full = slabs + stage * stage_bytes, barriers + 8 * stage
                 hopper.barrier_wait(full + 8 * stages, parity)
                 hopper.barrier_expect(full, stage_bytes)
-                load_a(target, a_map, a_by_terms, first_i, term, full)
+                load(target, a_map, a_by_terms, first_i, term, full)
                 for turn in range(loads // cluster):
-                    load = turn * cluster + rank
-                    load_b(target + (1 + load) * LOAD_BYTES, b_map, b_by_terms, first_j + load * ITEMS, term, full)
+                    part = turn * cluster + rank
+                    load_for_all(target + (1 + part) * LOAD_BYTES, b_map, b_by_terms, first_j + part * ITEMS, term, full)
                 term, stage = hopper.counted(term + LINE), stage + 1
                 if stage == stages:
                     stage, parity = 0, parity ^ 1
@@ -219,14 +228,12 @@ def consumer_of(ring: Ring) -> Any:
     return consume
 
 
-def product_of(ring: Ring) -> Any:
-    """The kernel for a ring. Boxes of the maps of a and b are 128 items by 64 terms, or 64 terms by 64 items: see `variants`."""
-    produce, consume, stages = producer_of(ring), consumer_of(ring), ring.stages
-    slabs_bytes, consumers = ring.stages * ring.stage_bytes, ring.cluster * 2 * WARPGROUP // ptx.WARP
+def starter_of(ring: Ring) -> Any:
+    """``start(barriers)`` for a ring: the first thread makes the barriers, for all blocks of the cluster to see."""
+    stages, consumers = ring.stages, ring.cluster * 2 * WARPGROUP // ptx.WARP
 
     @kernel
     def start(barriers):
-        """The first thread makes the barriers, for all blocks of the cluster to see."""
         if ptx.thread() == 0:
             for stage in range(stages):
                 hopper.barrier_init(barriers + 8 * stage, 1)
@@ -234,33 +241,26 @@ def product_of(ring: Ring) -> Any:
             hopper.barriers_ready()
         hopper.cluster_sync()
 
+    return start
+
+
+def product_of(ring: Ring) -> Any:
+    """The kernel for a ring. Boxes of the maps of a and b are 128 items by 64 terms, or 64 terms by 64 items: see `variants`."""
+    start, produce, consume, slabs_bytes = starter_of(ring), producer_of(ring), consumer_of(ring), ring.stages * ring.stage_bytes
+
     @kernel
     def matmul_bfloat16(a, b, bias, scratch, out, ta, tb, activation, slope, accumulate, precision, a_map, b_map, worker, workers):
         slabs = (hopper.shared_memory() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         barriers, rank, me = slabs + slabs_bytes, hopper.cluster_rank(), ptx.thread()
-        terms, a_by_terms, b_by_terms = a.shape[0] if ta else a.shape[1], ta, not tb
+        terms, slope = a.shape[0] if ta else a.shape[1], np.float32(slope)
         start(barriers)
         if me < WARPGROUP:
             hopper.fewer_registers(PRODUCER_REGISTERS)
             if me == 0:
-                produce(slabs, barriers, out, terms, a_map, b_map, a_by_terms, b_by_terms, rank, worker, workers)
+                produce(slabs, barriers, out, terms, a_map, b_map, ta, not tb, rank, worker, workers)
         else:
             hopper.more_registers(CONSUMER_REGISTERS)
-            consume(
-                slabs,
-                barriers,
-                out,
-                terms,
-                a_by_terms,
-                b_by_terms,
-                bias,
-                activation,
-                np.float32(slope),
-                accumulate,
-                rank,
-                worker,
-                workers,
-            )
+            consume(slabs, barriers, out, terms, ta, not tb, bias, activation, slope, accumulate, rank, worker, workers)
         hopper.cluster_sync()
 
     return matmul_bfloat16

@@ -50,21 +50,25 @@ def header(unit: str, digest: str, data: bytes) -> bytes:
     return f"{FORMAT} {unit} {digest} {checksum}\n".encode()
 
 
+def whole(folder: Path, unit: str, digest: str, suffix: str) -> bytes | None:
+    """What ``folder`` has of the unit; None when there is nothing, or it is not whole or not ours."""
+    try:
+        content = (folder / f"{unit}-{digest}{suffix}").read_bytes()
+    except OSError:
+        return None
+    first_line, newline, data = content.partition(b"\n")
+    return data if first_line + newline == header(unit, digest, data) else None
+
+
 def read(folder: Path | None, unit: str, digest: str, suffix: str) -> bytes | None:
     """What was kept of the unit; None, and the file is deleted, when it is not whole or not ours."""
     if folder is None:
         return None
-    path = folder / f"{unit}-{digest}{suffix}"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    first_line, newline, data = content.partition(b"\n")
-    if first_line + newline == header(unit, digest, data):
-        return data
-    with suppress(OSError):
-        path.unlink()
-    return None
+    data = whole(folder, unit, digest, suffix)
+    if data is None:
+        with suppress(OSError):
+            (folder / f"{unit}-{digest}{suffix}").unlink()
+    return data
 
 
 def write(folder: Path | None, unit: str, digest: str, suffix: str, data: bytes) -> None:

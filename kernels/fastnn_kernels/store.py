@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from fastnn_kernels import system
@@ -37,6 +38,11 @@ def _warn(path: Path | None, error: OSError) -> None:
         where = f"{path} cannot be used" if path else "no place is known"
         advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
         warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
+
+
+def lock(folder: Path | None, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+    """For a block in which no other process compiles for the cache directory; ``waiting()`` is called while one does."""
+    return nullcontext() if folder is None else system.file_lock(folder / ".lock", waiting)
 
 
 def kept(folder: Path) -> list[Path]:

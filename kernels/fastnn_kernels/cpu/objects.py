@@ -21,6 +21,9 @@ from fastnn_kernels.units import symbol
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
 
+ELSEWHERE = "in another process"
+"""The unit that ``progress`` is told of while another process compiles."""
+
 _ELEMENTARY = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
 hypot ldexp lgamma log log10 log1p log2 modf nearbyint pow rint round roundeven sin sinh sqrt tan tanh tgamma trunc
@@ -73,25 +76,40 @@ def _load(units: list[str], progress: Progress | None) -> None:
 
 
 def _kept_or_compiled(units: list[str], progress: Progress | None) -> dict[str, bytes]:
-    directory = store.directory()
+    _report.directory = directory = store.directory()
     digests = unit_digests(units, directory)
-    found = {unit: store.read(directory, unit, digests[unit], SUFFIX) for unit in units}
-    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
-    missing = [unit for unit in units if unit not in objects]
+    objects = _kept(directory, digests)
+    missing = {unit: digest for unit, digest in digests.items() if unit not in objects}
 
     def begin(done: int, unit: str) -> None:
         if progress:
             progress(done, len(missing), unit)
 
+    if missing:
+        with store.lock(directory, lambda: begin(0, ELSEWHERE)):
+            objects |= _kept(directory, missing)
+            left = {unit: digest for unit, digest in missing.items() if unit not in objects}
+            objects |= _compiled(directory, left, lambda done, unit: begin(len(missing) - len(left) + done, unit))
+        begin(len(missing), "")
+    return objects
+
+
+def _kept(directory: Path | None, digests: dict[str, str]) -> dict[str, bytes]:
+    """What the directory has of the units."""
+    found = {unit: store.read(directory, unit, digest, SUFFIX) for unit, digest in digests.items()}
+    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
+    _report.cached += objects
+    return objects
+
+
+def _compiled(directory: Path | None, digests: dict[str, str], begin: Callable[[int, str], None]) -> dict[str, bytes]:
+    objects: dict[str, bytes] = {}
+
     def keep(unit: str, data: bytes, seconds: float) -> None:
         objects[unit], _report.compiled[unit] = checked(data, unit), seconds
         store.write(directory, unit, digests[unit], SUFFIX, data)
 
-    compile_units(missing, _compile, begin, keep)
-    if missing:
-        begin(len(missing), "")
-    _report.directory = directory
-    _report.cached += [unit for unit in units if unit not in missing]
+    compile_units(list(digests), _compile, begin, keep)
     return objects
 
 

@@ -260,7 +260,7 @@ def finish(process):
 
 
 def test_processes(package, tmp_path):
-    """Of two at once one compiles; the next reads and never imports numba; after an edit in another file, just the kernel is compiled."""
+    """Two at once compile once; the next reads and imports no numba; after an edit in another file, just the kernel is compiled."""
     cache = tmp_path / "cache"
     both = [finish(process) for process in [start(package, cache) for _ in range(2)]]
     assert all(printed.startswith("1 5 0 [") for printed in both)

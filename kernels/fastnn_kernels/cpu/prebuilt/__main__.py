@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastnn_kernels import store
 from fastnn_kernels.cpu.digests import NUMBA_VARIABLES, SUFFIX
-from fastnn_kernels.cpu.prebuilt import FOLDER, LEVELS, flags, unit_digests
+from fastnn_kernels.cpu.prebuilt import FOLDER, LEVELS, PROCESSOR, flags, unit_digests
 from fastnn_kernels.units import all_units
 
 
@@ -43,7 +43,7 @@ def build(level: str, units: Sequence[str], folder: Path) -> None:
     """Compile ``units`` for ``level``; its folder then holds them and nothing else."""
     for name in NUMBA_VARIABLES:
         os.environ.pop(f"NUMBA_{name}", None)
-    os.environ.update(NUMBA_CPU_NAME=level, NUMBA_CPU_FEATURES=flags(level))
+    os.environ.update(NUMBA_CPU_NAME=PROCESSOR, NUMBA_CPU_FEATURES=flags(level))
     from fastnn_kernels.cpu import compiler, objects
 
     home = folder / level

@@ -4,6 +4,7 @@
 # make exhaustive   the elementary functions on all 2**32 float32 values, some minutes
 # make cuda-check   without a GPU: the CUDA target in the simulator (make cuda-simulate), and every kernel compiled for every architecture, minutes
 # make bench   the benchmarks beside NumPy, less than 5 minutes; make bench-peers: the environment of all peers
+# make wheel   a wheel in dist/ with kernels compiled ahead for x86-64 Linux, some minutes
 # Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
 
 VENV ?= .venv
@@ -11,7 +12,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 
-.PHONY: demo test exhaustive check cuda-check cuda-simulate bench bench-peers clean
+.PHONY: demo test exhaustive check cuda-check cuda-simulate bench bench-peers wheel clean
 
 demo: $(VENV)/.plot
 	$(BIN)/python -m fastnn demo
@@ -43,6 +44,10 @@ bench: $(VENV)/.bench
 bench-peers:
 	$(PYTHON) benchmarks/setup_peers.py .venv-peers
 
+wheel: $(VENV)/.test
+	$(BIN)/python -m fastnn_kernels.cpu.prebuilt
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 $(VENV)/.%: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fastnn needs Python 3.11 or newer, and found none; with one elsewhere: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -52,4 +57,4 @@ $(VENV)/.%: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist learning_curves.png .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf $(VENV) build dist kernels/fastnn_kernels/cpu/prebuilt/x86-64-* learning_curves.png .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -9,7 +9,9 @@ from importlib import metadata
 from pathlib import Path
 
 from fastnn_kernels import store, system
+from fastnn_kernels.cpu import prebuilt
 from fastnn_kernels.cpu.host import compiled_for
+from fastnn_kernels.units import all_units
 
 import fastnn
 from fastnn import config
@@ -24,6 +26,7 @@ def report() -> str:
         "packages": ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "llvmlite", "matplotlib")),
         "system": platform.platform(),
         "CPU": processor(),
+        "kernels": kernels(),
         "threads": threads(),
         "device": device(),
         "float type": config.floatx(),
@@ -47,6 +50,19 @@ def processor() -> str:
     """The CPU that kernels are compiled for, and which of its vector instructions they use."""
     name, features = compiled_for()
     return f"{name}: {', '.join(features) or 'no vector instructions known'}"
+
+
+def kernels() -> str:
+    """Where the kernels of the CPU come from: the package, or a compilation on this machine."""
+    units = all_units(config.FLOAT_TYPES)
+    try:
+        found, level = prebuilt.read(units), prebuilt.level()
+    except ValueError as error:
+        return str(error)
+    compiled = f"compiled for {compiled_for()[0]}"
+    if len(found) == len(units):
+        return f"prebuilt for {level}"
+    return f"{len(found)} of {len(units)} prebuilt for {level}, the others {compiled}" if found else compiled
 
 
 def threads() -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 
 from fastnn_kernels import store
-from fastnn_kernels.cpu import objects
+from fastnn_kernels.cpu import objects, prebuilt
 
 from fastnn.engine import select
 
@@ -18,11 +18,12 @@ def show(done: int, total: int, unit: str) -> None:
 
 
 def summary() -> str:
-    """What this process compiled and what it read from the cache."""
+    """What came prebuilt, what this process compiled and what it read from the cache."""
     report = objects.report()
+    came = f"{len(report.prebuilt)} prebuilt for {prebuilt.level()}, " if report.prebuilt else ""
     taken = f" in {sum(report.compiled.values()):.1f} s" if report.compiled else ""
-    where = f"from {report.directory}" if report.directory else "(no cache directory)"
-    return f"{len(report.compiled)} compiled{taken}, {len(report.cached)} read {where}"
+    where = f" from {report.directory}" if report.directory else " (no cache directory)" if report.compiled else ""
+    return f"{came}{len(report.compiled)} compiled{taken}, {len(report.cached)} read{where}"
 
 
 def warm_up(device: str) -> int:
@@ -36,6 +37,6 @@ def warm_up(device: str) -> int:
     units = engine.units()
     engine.load(units, show)
     report = objects.report()  # the CPU's
-    told = summary() if report.compiled or report.cached else f"{len(units)} for device {device}"
+    told = summary() if report.compiled or report.cached or report.prebuilt else f"{len(units)} for device {device}"
     print(f"kernels: {told}; {time.perf_counter() - start:.1f} s")
-    return 0 if store.directory() or not units else 1
+    return 0 if set(units) <= set(report.prebuilt) or store.directory() else 1

@@ -9,9 +9,9 @@ import numpy as np
 from fastnn_kernels.cpu import cost, objects, team
 from fastnn_kernels.cpu.execute import fill_row
 from fastnn_kernels.cpu.matmul.blocking import SCRATCH_ELEMENTS
-from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, INSTRUCTIONS, ROW_OPERANDS, ROW_WORDS, STATUS
+from fastnn_kernels.instructions import FLAG_BARRIER, FLAG_STATUS, ROW_OPERANDS, ROW_WORDS, STATUS
 from fastnn_kernels.operands import address, attribute_word
-from fastnn_kernels.units import INTERPRETER, unit_name
+from fastnn_kernels.units import INTERPRETER, all_units, unit_name
 from numpy.typing import NDArray
 
 from fastnn import config
@@ -70,7 +70,7 @@ class CpuEngine:
 
     def units(self) -> list[str]:
         """The interpreter, and each instruction for each float type."""
-        return list(dict.fromkeys([INTERPRETER, *(unit_name(op, dtype) for dtype in config.FLOAT_TYPES for op in INSTRUCTIONS)]))
+        return all_units(config.FLOAT_TYPES)
 
     def load(self, units: Sequence[str], progress: Progress | None = None) -> None:
         """Compile, or load from the cache, these units."""

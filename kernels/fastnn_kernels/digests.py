@@ -21,15 +21,17 @@ def digest_of(*parts: str) -> str:
     return state.hexdigest()
 
 
-def unit_digests(target: Target, units: Iterable[str], surroundings: Iterable[str], directory: Path | None) -> dict[str, str]:
-    """The digest of every unit of ``target``; an index in ``directory`` spares most processes the parsing."""
+def unit_digests(
+    target: Target, units: Iterable[str], surroundings: Iterable[str], directory: Path | None, *, keep: bool = True
+) -> dict[str, str]:
+    """The digest of every unit of ``target``; an index in ``directory``, written if ``keep``, spares most processes the parsing."""
     sources, units = target.read_sources(), list(units)
     index = None if directory is None else directory / f"sources-{digest_of(*sources, *sources.values())}.json"
     known = _read_index(index)
     if not known.keys() >= set(units):
         graph = SourceGraph(sources, target)
         known.update({unit: digest_of(unit, *graph.digest_parts(unit)) for unit in units if unit not in known})
-        _write_index(index, known)
+        _write_index(index if keep else None, known)
     surroundings = list(surroundings)
     return {unit: digest_of(known[unit], *surroundings) for unit in units}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from fastnn_kernels import system
@@ -39,6 +40,11 @@ def _warn(path: Path | None, error: OSError) -> None:
         warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
 
 
+def lock(folder: Path | None, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+    """For a block in which no other process compiles for the cache directory; ``waiting()`` is called while one does."""
+    return nullcontext() if folder is None else system.file_lock(folder / ".lock", waiting)
+
+
 def kept(folder: Path) -> list[Path]:
     """The files of every target in a cache directory, which need not exist."""
     return sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
@@ -50,21 +56,25 @@ def header(unit: str, digest: str, data: bytes) -> bytes:
     return f"{FORMAT} {unit} {digest} {checksum}\n".encode()
 
 
+def whole(folder: Path, unit: str, digest: str, suffix: str) -> bytes | None:
+    """What ``folder`` has of the unit; None when there is nothing, or it is not whole or not ours."""
+    try:
+        content = (folder / f"{unit}-{digest}{suffix}").read_bytes()
+    except OSError:
+        return None
+    first_line, newline, data = content.partition(b"\n")
+    return data if first_line + newline == header(unit, digest, data) else None
+
+
 def read(folder: Path | None, unit: str, digest: str, suffix: str) -> bytes | None:
     """What was kept of the unit; None, and the file is deleted, when it is not whole or not ours."""
     if folder is None:
         return None
-    path = folder / f"{unit}-{digest}{suffix}"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    first_line, newline, data = content.partition(b"\n")
-    if first_line + newline == header(unit, digest, data):
-        return data
-    with suppress(OSError):
-        path.unlink()
-    return None
+    data = whole(folder, unit, digest, suffix)
+    if data is None:
+        with suppress(OSError):
+            (folder / f"{unit}-{digest}{suffix}").unlink()
+    return data
 
 
 def write(folder: Path | None, unit: str, digest: str, suffix: str, data: bytes) -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -198,6 +199,44 @@ def synchronize_directory(path: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+LOCK_PATIENCE = 120.0
+"""Seconds to wait for a file that another process has locked: one that is stopped keeps it for ever."""
+
+
+@contextmanager
+def file_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Keep ``path`` locked for the block, against other processes alone; ``waiting()`` is called when one of them has it.
+
+    The lock ends with this process, and no fork inherits it. Nothing is locked where that is impossible, or after `LOCK_PATIENCE`.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        _lock(handle, waiting)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, waiting: Callable[[], None]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    start = time.monotonic()
+    while time.monotonic() - start < LOCK_PATIENCE:
+        try:
+            return fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # POSIX allows both
+            waiting()
+            time.sleep(0.1)
+        except OSError:  # some network file systems have no locks
+            return
 
 
 def keep_newest(folder: Path, pattern: str, count: int = 8) -> None:

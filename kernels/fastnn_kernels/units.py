@@ -6,15 +6,24 @@ and shapes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastnn_kernels.instructions import INSTRUCTIONS
 
 INTERPRETER = "interpreter"
+
+DTYPES = ("float32", "float64")
 
 
 def unit_name(op: str, dtype: str) -> str:
     """The unit that runs instruction ``op`` in a program of ``dtype``."""
     generic = any(operand.dtype == "f" for operand in INSTRUCTIONS[op].operands)
     return f"{op}-{dtype}" if generic else op
+
+
+def all_units(dtypes: Iterable[str] = DTYPES) -> list[str]:
+    """The interpreter, and each instruction for each dtype."""
+    return list(dict.fromkeys([INTERPRETER, *(unit_name(op, dtype) for dtype in dtypes for op in INSTRUCTIONS)]))
 
 
 def split_unit(unit: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import fastnn
 from fastnn import config, info, warmup
 from fastnn.__main__ import main
 from fastnn.engine import select
+from fastnn.engine.cpu import CpuEngine
 from fastnn.engine.cuda import CudaEngine
 from tests.fastnn.engine.reference_gpu import gpu
 
@@ -135,6 +136,36 @@ def test_warmup_covers_every_instruction_in_both_float_types(device, interpreter
     units = (CudaEngine(gpu) if device == "cuda" else select.get(device)).units()
     assert len(units) == len(set(units))
     assert interpreters | {"matmul-float32", "matmul-float64", "take_rows"} <= set(units)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([], "compiled for "),
+        (["take_rows", "relu-float32"], "prebuilt for x86-64-v3"),
+        (["take_rows"], "1 of 2 prebuilt for x86-64-v3"),
+    ],
+)
+def test_info_says_where_kernels_come_from(monkeypatch, found, text):
+    monkeypatch.setattr(info, "all_units", lambda dtypes: ["take_rows", "relu-float32"])
+    monkeypatch.setattr(info.prebuilt, "read", lambda units: dict.fromkeys(found, b""))
+    monkeypatch.setattr(info.prebuilt, "level", lambda: "x86-64-v3")
+    assert info.kernels().startswith(text)
+
+
+def test_info_names_a_wrong_setting(monkeypatch):
+    monkeypatch.setenv("FASTNN_PREBUILT", "no")
+    assert info.kernels().startswith("FASTNN_PREBUILT is 'no'; it is 0 for")
+
+
+def test_warmup_of_a_complete_prebuilt_set_needs_no_cache(capsys, monkeypatch):
+    monkeypatch.setattr(CpuEngine, "units", lambda engine: ["take_rows"])
+    monkeypatch.setattr(CpuEngine, "load", lambda engine, units, progress: None)
+    monkeypatch.setattr(warmup.objects, "report", lambda: warmup.objects.Report(prebuilt=["take_rows"]))
+    monkeypatch.setattr(warmup.prebuilt, "level", lambda: "x86-64-v3")
+    monkeypatch.setattr(warmup.store, "directory", None)
+    assert warmup.warm_up("cpu") == 0
+    assert "kernels: 1 prebuilt for x86-64-v3, 0 compiled, 0 read; " in capsys.readouterr().out
 
 
 def test_warmup_of_devices_without_kernels(capsys, monkeypatch):

@@ -1,11 +1,14 @@
 """The operating system's calls, and what happens where one is missing."""
 
 import ctypes
+import errno
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
+import time
 from functools import cache
 from pathlib import Path
 
@@ -195,6 +198,75 @@ def test_directories_that_cannot_be_synchronized(tmp_path, monkeypatch, missing)
 
     monkeypatch.setattr(os, missing, refuse)
     system.synchronize_directory(tmp_path)
+
+
+LOCKED = """
+import sys, time
+from pathlib import Path
+from fastnn_kernels import system
+with system.file_lock(Path(sys.argv[1]), lambda: None):
+    print("locked", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A file that another process has locked."""
+    environment = os.environ | {"PYTHONPATH": str(Path(system.__file__).parents[1])}
+    command = [sys.executable, "-c", LOCKED, str(tmp_path / "lock")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        yield tmp_path / "lock"
+        other.kill()
+
+
+needs_locks = pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX systems")
+
+
+@needs_locks
+def test_a_file_that_stays_locked_is_waited_for_with_patience(locked, monkeypatch):
+    monkeypatch.setattr(system, "LOCK_PATIENCE", 0.25)
+    calls, start = [], time.monotonic()
+    with system.file_lock(locked, lambda: calls.append(time.monotonic() - start)):
+        assert time.monotonic() - start >= 0.25
+    assert 1 <= len(calls) <= 3
+
+
+def test_a_lock_ends_with_its_block_and_by_an_error(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyError), system.file_lock(tmp_path / "lock", pytest.fail):
+            raise KeyError
+
+
+@needs_locks
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_inherits_no_lock(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(system, "LOCK_PATIENCE", 0.05)
+    with system.file_lock(tmp_path / "lock", pytest.fail):
+        child = os.fork()
+        if child == 0:
+            with system.file_lock(tmp_path / "lock", lambda: waited.append(1)):
+                os._exit(len(waited))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+@needs_locks
+def test_without_locks_nothing_is_waited_for(locked, monkeypatch, tmp_path):
+    with system.file_lock(tmp_path / "missing" / "lock", pytest.fail):
+        pass
+    monkeypatch.setattr("fcntl.lockf", no_locks)
+    with system.file_lock(locked, pytest.fail):
+        pass
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with system.file_lock(locked, pytest.fail):
+        pass
+
+
+def no_locks(handle, operation):
+    raise OSError(errno.ENOLCK, "no locks available")
 
 
 def test_the_newest_files_are_kept(tmp_path):

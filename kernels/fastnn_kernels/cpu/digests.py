@@ -18,12 +18,27 @@ from fastnn_kernels.sources import Target
 
 CPU = Target(
     folder="cpu",
-    host_files=("adapters", "compiling", "cost", "digests", "elf", "host", "objects", "team", "execute"),
+    host_files=(
+        "adapters",
+        "compiling",
+        "cost",
+        "digests",
+        "elf",
+        "execute",
+        "host",
+        "objects",
+        "team",
+        "prebuilt/__init__",
+        "prebuilt/__main__",
+    ),
     names="cpu/intrinsics.py",
     options=("cpu/options.py", "OPTIONS"),
     interpreter=("cpu/interpreter.py", "run"),
     adapter_source=adapter_source,
 )
+
+SUFFIX = ".o"
+"""How the files of objects end."""
 
 NUMBA_VARIABLES = ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO")
 

@@ -12,10 +12,27 @@ from typing import Any
 
 from numba import jit
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
+from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference, PreLowerStripPhis
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
+
+PASSES = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    GenericRewrites,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
+"""Those of Numba's passes that kernels need: none for closures, ``with``, ``literal_unroll``, inlining or branches on None."""
 
 
 class KernelLibrary(JITCodeLibrary):
@@ -38,12 +55,20 @@ class KernelLibrary(JITCodeLibrary):
         self._finalized = True
 
 
-class KernelCompiler(Compiler):
-    """Numba's pipeline up to LLVM's input."""
+class KernelCompiler(CompilerBase):
+    """Numba's pipeline up to LLVM's input, `PASSES` alone."""
 
     def __init__(self, typing: Any, target: Any, library: Any, args: Any, return_type: Any, flags: Any, types: Any) -> None:
         flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
         super().__init__(typing, target, KernelLibrary(target.codegen(), "kernel"), args, return_type, flags, types)
+
+    def define_pipelines(self) -> list[PassManager]:
+        """What Numba runs on a function."""
+        manager = PassManager("kernel")
+        for step in PASSES:
+            manager.add_pass(step, step.name())
+        manager.finalize()
+        return [manager]
 
 
 class FunctionCompiler(_FunctionCompiler):

@@ -12,15 +12,17 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from fastnn_kernels import store, system
+from fastnn_kernels.cpu import prebuilt
 from fastnn_kernels.cpu.compiling import compile_units
-from fastnn_kernels.cpu.digests import unit_digests
+from fastnn_kernels.cpu.digests import SUFFIX, unit_digests
 from fastnn_kernels.cpu.elf import symbols
 from fastnn_kernels.units import symbol
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
 
-SUFFIX = ".o"
+ELSEWHERE = "in another process"
+"""The unit that ``progress`` is told of while another process compiles."""
 
 _ELEMENTARY = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
@@ -35,11 +37,12 @@ ALLOWED_SYMBOLS = frozenset(
 
 @dataclass
 class Report:
-    """What this process compiled (seconds by unit) and what it read from the directory, in order."""
+    """What this process compiled (seconds by unit), what it read from the directory, and what came prebuilt, in order."""
 
     directory: Path | None = None
     compiled: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
+    prebuilt: list[str] = field(default_factory=list)
 
 
 _lock = threading.RLock()
@@ -51,11 +54,11 @@ _report = Report()
 def report() -> Report:
     """A copy of what `load` did so far."""
     with _lock:
-        return Report(_report.directory, dict(_report.compiled), list(_report.cached))
+        return Report(_report.directory, dict(_report.compiled), list(_report.cached), list(_report.prebuilt))
 
 
 def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, int]:
-    """The address of every unit's C function; compiles those that neither this process nor the directory has."""
+    """The address of every unit's C function; compiles those that neither this process, the package nor the directory has."""
     units = list(units)
     if not _addresses.keys() >= set(units):
         with _lock:
@@ -65,30 +68,49 @@ def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, in
 
 def _load(units: list[str], progress: Progress | None) -> None:
     engine = _new_engine()  # from here on LLVM knows the functions of this process
-    directory = store.directory()
+    objects = {unit: data for unit, data in prebuilt.read(units).items() if sound(data, unit)}
+    _report.prebuilt += objects
+    if rest := [unit for unit in units if unit not in objects]:
+        objects |= _kept_or_compiled(rest, progress)
+    _link(engine, objects)
+
+
+def _kept_or_compiled(units: list[str], progress: Progress | None) -> dict[str, bytes]:
+    _report.directory = directory = store.directory()
     digests = unit_digests(units, directory)
-    found = {unit: store.read(directory, unit, digests[unit], SUFFIX) for unit in units}
-    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
-    missing = [unit for unit in units if unit not in objects]
+    objects = _kept(directory, digests)
+    missing = {unit: digest for unit, digest in digests.items() if unit not in objects}
 
     def begin(done: int, unit: str) -> None:
         if progress:
             progress(done, len(missing), unit)
 
+    if missing:
+        with store.lock(directory, lambda: begin(0, ELSEWHERE)):
+            objects |= _kept(directory, missing)
+            left = {unit: digest for unit, digest in missing.items() if unit not in objects}
+            objects |= _compiled(directory, left, lambda done, unit: begin(len(missing) - len(left) + done, unit))
+        begin(len(missing), "")
+    return objects
+
+
+def _kept(directory: Path | None, digests: dict[str, str]) -> dict[str, bytes]:
+    """What the directory has of the units."""
+    found = {unit: store.read(directory, unit, digest, SUFFIX) for unit, digest in digests.items()}
+    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
+    _report.cached += objects
+    return objects
+
+
+def _compiled(directory: Path | None, digests: dict[str, str], begin: Callable[[int, str], None]) -> dict[str, bytes]:
+    objects: dict[str, bytes] = {}
+
     def keep(unit: str, data: bytes, seconds: float) -> None:
-        if not sound(data, unit):
-            raise RuntimeError(
-                f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}"
-            )
-        objects[unit], _report.compiled[unit] = data, seconds
+        objects[unit], _report.compiled[unit] = checked(data, unit), seconds
         store.write(directory, unit, digests[unit], SUFFIX, data)
 
-    compile_units(missing, _compile, begin, keep)
-    if missing:
-        begin(len(missing), "")
-    _link(engine, objects)
-    _report.directory = directory
-    _report.cached += [unit for unit in units if unit not in missing]
+    compile_units(list(digests), _compile, begin, keep)
+    return objects
 
 
 def _compile(unit: str) -> bytes:
@@ -105,6 +127,13 @@ def sound(data: bytes, unit: str) -> bool:
     except ValueError:
         return sys.platform in ("darwin", "win32")
     return symbol(unit) in defined and needed <= ALLOWED_SYMBOLS and all(map(llvm.address_of_symbol, needed))
+
+
+def checked(data: bytes, unit: str) -> bytes:
+    """The object as it is; RuntimeError when it is not `sound`."""
+    if not sound(data, unit):
+        raise RuntimeError(f"unit {unit!r} needs functions that no object may use: {sorted(symbols(data)[1] - ALLOWED_SYMBOLS)}")
+    return data
 
 
 def _new_engine() -> Any:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -259,17 +260,64 @@ def finish(process):
 
 
 def test_processes(package, tmp_path):
-    """Two compile at once; the next reads and never imports numba; after an edit in another file, just the kernel is compiled."""
+    """Two at once compile once; the next reads and imports no numba; after an edit in another file, just the kernel is compiled."""
     cache = tmp_path / "cache"
-    both = [start(package, cache) for _ in range(2)]
-    for process in both:
-        assert finish(process).startswith("1 5 0 ")
+    both = [finish(process) for process in [start(package, cache) for _ in range(2)]]
+    assert all(printed.startswith("1 5 0 [") for printed in both)
+    assert sum(printed.count("'interpreter'") for printed in both) == sum(printed.count("'next_batch'") for printed in both) == 1
     assert finish(start(package, cache)) == "1 5 0 [] False"
     helper = package / "fastnn_kernels" / "cpu" / "helper.py"
     helper.write_text(HELPER.replace("STRIDE = 1", "STRIDE = 2"))
     assert finish(start(package, cache)) == "2 25 0 ['next_batch'] True"
     helper.write_text(HELPER)
     assert finish(start(package, cache)) == "1 5 0 [] False"
+
+
+LOCKED = """
+import sys, time
+from pathlib import Path
+from fastnn_kernels import store
+with store.lock(Path(sys.argv[1]), lambda: None):
+    print("locked", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX systems")
+def test_a_process_that_is_killed_while_it_compiles_is_waited_for_no_longer(fresh, tmp_path):
+    calls = []
+
+    def kill_it(*call):
+        calls.append(call)
+        if call[2] == objects.ELSEWHERE:
+            other.kill()
+
+    command = [sys.executable, "-c", LOCKED, str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(KERNELS)}, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        objects.load([UNIT], kill_it)
+    assert set(calls) == {(0, 1, objects.ELSEWHERE), (0, 1, UNIT), (1, 1, "")}
+    assert list(objects.report().compiled) == [UNIT]
+
+
+def test_what_another_process_compiled_meanwhile_is_read(fresh, monkeypatch, tmp_path):
+    load()
+    path = stored(tmp_path)
+    content = path.read_bytes()
+    path.unlink()
+    fresh()
+
+    @contextmanager
+    def wait(folder, waiting):
+        waiting()
+        path.write_bytes(content)
+        yield
+
+    monkeypatch.setattr(store, "lock", wait)
+    calls = []
+    objects.load([UNIT], lambda *call: calls.append(call))
+    assert calls == [(0, 1, objects.ELSEWHERE), (1, 1, "")]
+    assert load() == ([], [UNIT])
 
 
 def test_results_of_a_read_object(fresh):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.options import interleaved_kernel, kernel
 from fastnn_kernels.cpu.partition import ELEMENTS, indices
 from fastnn_kernels.cpu.vector_math import sigmoid as sigmoid_of
 from fastnn_kernels.cpu.vector_math import tanh as tanh_of
@@ -31,7 +31,7 @@ def relu_backward(x, dout, dx, negative_slope, max_value, threshold, accumulate,
         dx[i] = dx[i] + gradient if accumulate else gradient
 
 
-@kernel
+@interleaved_kernel(4)
 def sigmoid(x, out, worker, workers):
     for i in indices(x.size, ELEMENTS, worker, workers):
         out[i] = sigmoid_of(x[i])
@@ -45,7 +45,7 @@ def sigmoid_backward(out, dout, dx, accumulate, worker, workers):
         dx[i] = dx[i] + gradient if accumulate else gradient
 
 
-@kernel
+@interleaved_kernel(2)
 def tanh(x, out, worker, workers):
     for i in indices(x.size, ELEMENTS, worker, workers):
         out[i] = tanh_of(x[i])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from llvmlite import ir
 from numba import jit
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
@@ -38,6 +39,15 @@ PASSES = (
 class KernelLibrary(JITCodeLibrary):
     """The LLVM module of a function as lowered, and those of the functions it calls."""
 
+    interleave: int
+
+    def add_ir_module(self, module: Any) -> None:
+        """After its loops were told how many vectors they are to work on side by side."""
+        if self.interleave:
+            for latch in (latch for function in module.functions for latch in _latches(function)):
+                latch.set_metadata("llvm.loop", _loop_id(module, self.interleave))
+        super().add_ir_module(module)
+
     def add_llvm_module(self, module: Any) -> None:
         """Without Numba's passes over every function."""
         self._final_module.link_in(module)
@@ -55,12 +65,31 @@ class KernelLibrary(JITCodeLibrary):
         self._finalized = True
 
 
+def _latches(function: Any) -> list[Any]:
+    """The branches back to the start of a loop: Numba's blocks are in the order of the source."""
+    places = {block: place for place, block in enumerate(function.blocks)}
+    ends = ((place, block.terminator) for block, place in places.items())
+    return [end for place, end in ends if isinstance(end, ir.Branch) and places[end.operands[0]] <= place]
+
+
+def _loop_id(module: Any, interleave: int) -> Any:
+    """LLVM's metadata of one loop: a node whose first operand is the node itself, then what is wanted."""
+    wanted = module.add_metadata(["llvm.loop.interleave.count", ir.Constant(ir.IntType(32), interleave)])
+    node = module.add_metadata([wanted, ir.Constant(ir.IntType(32), len(module.metadata))])  # unlike any before
+    node.operands = (node, wanted)
+    return node
+
+
 class KernelCompiler(CompilerBase):
     """Numba's pipeline up to LLVM's input, `PASSES` alone."""
 
+    interleave = 0
+
     def __init__(self, typing: Any, target: Any, library: Any, args: Any, return_type: Any, flags: Any, types: Any) -> None:
         flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-        super().__init__(typing, target, KernelLibrary(target.codegen(), "kernel"), args, return_type, flags, types)
+        library = KernelLibrary(target.codegen(), "kernel")
+        library.interleave = self.interleave
+        super().__init__(typing, target, library, args, return_type, flags, types)
 
     def define_pipelines(self) -> list[PassManager]:
         """What Numba runs on a function."""
@@ -69,6 +98,11 @@ class KernelCompiler(CompilerBase):
             manager.add_pass(step, step.name())
         manager.finalize()
         return [manager]
+
+
+def interleaving(count: int) -> type[KernelCompiler]:
+    """A compiler that has LLVM work on ``count`` vectors of every loop side by side, if it vectorises the loop."""
+    return type("InterleavingCompiler", (KernelCompiler,), {"interleave": count})
 
 
 class FunctionCompiler(_FunctionCompiler):
@@ -87,9 +121,13 @@ class Kernel(CPUDispatcher):
     """
 
     def __init__(
-        self, function: Callable[..., Any], options: dict[str, Any], choose: Callable[..., Callable[..., Any]] | None = None
+        self,
+        function: Callable[..., Any],
+        options: dict[str, Any],
+        choose: Callable[..., Callable[..., Any]] | None = None,
+        compiler: type[KernelCompiler] = KernelCompiler,
     ) -> None:
-        super().__init__(function, targetoptions={**options, "nopython": True}, pipeline_class=KernelCompiler)
+        super().__init__(function, targetoptions={**options, "nopython": True}, pipeline_class=compiler)
         if choose is not None:
             self._compiler = FunctionCompiler(function, self.targetdescr, self.targetoptions, {}, KernelCompiler)
             self._compiler.choose = choose

@@ -8,7 +8,7 @@ from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_
 from fastnn_kernels.cpu.floats import maximum, multiply_add, select
 from fastnn_kernels.cpu.losses import fill_factors, kept, row_factor, skip_row
 from fastnn_kernels.cpu.matmul.vectors import flat
-from fastnn_kernels.cpu.options import kernel, ordered_kernel
+from fastnn_kernels.cpu.options import interleaved_kernel, kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import span
 from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
 from fastnn_kernels.cpu.vector_math import exp_negative, log, log1p
@@ -85,7 +85,7 @@ def target_columns(t, rows, classes, label_smoothing, smoothed_over):
             t[c, r] = t[c, r] * keep + spread
 
 
-@kernel
+@interleaved_kernel(2)
 def softmax_cross_entropy_columns(x, t, classes, first, rows, weight, scale, loss, dlogits, accumulate):
     """Loss and gradient of a block of logits and targets; the gradient takes the logits' place."""
     zero = x.dtype.type(0)
@@ -162,7 +162,7 @@ def softmax_cross_entropy_dense(logits, target, weight, scale, loss, dlogits, la
                     gradient[i] = gradient[i] * of_part - factor * (truth[i] * keep + spread)
 
 
-@kernel
+@interleaved_kernel(4)
 def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_smoothing, accumulate, worker, workers):
     dtype = logits.dtype.type
     zero, classes = dtype(0), dtype(logits.shape[1])
@@ -201,7 +201,7 @@ def sigmoid_of(x, e):
     return select(x >= type(x)(0), one, e) / (one + e)
 
 
-@kernel
+@interleaved_kernel(2)
 def sigmoid_cross_entropy_columns(x, t, columns, first, rows, weight, scale, loss, dlogits, accumulate):
     """Loss and gradient of a block of logits and targets; the gradient takes the logits' place."""
     zero, classes = x.dtype.type(0), x.dtype.type(columns)

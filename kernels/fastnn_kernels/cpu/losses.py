@@ -7,7 +7,7 @@ cache: that is one pass over memory.
 from __future__ import annotations
 
 from fastnn_kernels.cpu.floats import select
-from fastnn_kernels.cpu.options import kernel, ordered_kernel
+from fastnn_kernels.cpu.options import interleaved_kernel, kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import ROWS, indices
 from fastnn_kernels.cpu.vector_math import log
 from fastnn_kernels.instructions import EPSILON, REDUCTION_MEAN, REDUCTION_SUM
@@ -142,7 +142,7 @@ def categorical_cross_entropy(pred, target, weight, scale, loss, dpred, label_sm
                 dpred[m, c] += gradient
 
 
-@kernel
+@interleaved_kernel(2)
 def binary_cross_entropy(pred, target, weight, scale, loss, dpred, label_smoothing, accumulate, worker, workers):
     dtype = pred.dtype.type
     zero, one, classes = dtype(0), dtype(1), dtype(pred.shape[1])

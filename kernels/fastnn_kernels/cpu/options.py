@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastnn_kernels.cpu.dispatcher import Kernel
+from fastnn_kernels.cpu.dispatcher import Kernel, interleaving
 
 FAST_MATH = frozenset({"contract", "reassoc", "nsz", "afn"})
 """LLVM's flags that keep NaN and inf (no ``nnan``, ``ninf``) and exact reciprocals (no ``arcp``: 1/sqrt(0) became NaN)."""
@@ -32,6 +32,14 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 def ordered_kernel(function: Callable[..., Any]) -> Kernel:
     """A `kernel` that adds in the order written: the same bits for any width of vectors."""
     return Kernel(function, ORDERED_OPTIONS)
+
+
+def interleaved_kernel(vectors: int) -> Callable[[Callable[..., Any]], Kernel]:
+    """A `kernel` that works on so many vectors side by side, for long chains of operations: each waits for the one before.
+
+    LLVM counts what the operations of a loop cost, not how long they wait.
+    """
+    return lambda function: Kernel(function, OPTIONS, compiler=interleaving(vectors))
 
 
 def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[Callable[..., Any]], Kernel]:

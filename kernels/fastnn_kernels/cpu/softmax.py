@@ -7,7 +7,7 @@ import numpy as np
 from fastnn_kernels.cpu.columns import LANES, NARROW, column_block, lanes, load_columns, store_columns
 from fastnn_kernels.cpu.floats import maximum
 from fastnn_kernels.cpu.matmul.vectors import flat
-from fastnn_kernels.cpu.options import kernel
+from fastnn_kernels.cpu.options import interleaved_kernel, kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
 from fastnn_kernels.cpu.rows import EXP, SHIFTED, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
 from fastnn_kernels.cpu.vector_math import exp, exp_negative, log
@@ -48,7 +48,7 @@ def shift_columns(block, rows, classes):
             block[c, r] -= shift[r]
 
 
-@kernel
+@interleaved_kernel(2)
 def softmax_columns(block, rows, classes):
     """Softmax of every row of a block."""
     total, zero, one = lanes(block), block.dtype.type(0), block.dtype.type(1)
@@ -103,7 +103,7 @@ def log_softmax(x, out, worker, workers):
                 y[i] += rest
 
 
-@kernel
+@interleaved_kernel(2)
 def log_softmax_columns(block, rows, classes):
     """Log-softmax of every row of a block."""
     total, zero = lanes(block), block.dtype.type(0)
@@ -120,7 +120,7 @@ def log_softmax_columns(block, rows, classes):
             block[c, r] -= total[r]
 
 
-@kernel
+@interleaved_kernel(2)
 def log_softmax_backward(out, dout, dx, accumulate, worker, workers):
     for m in indices(out.shape[0], ROWS, worker, workers):
         total = out.dtype.type(0)

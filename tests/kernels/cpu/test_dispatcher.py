@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
 import numba
 import numpy as np
 import pytest
-from fastnn_kernels.cpu.options import by_type, kernel
+from fastnn_kernels.cpu.options import by_type, interleaved_kernel, kernel
+from fastnn_kernels.cpu.vector_math import sigmoid
 from numba import types
 
 
@@ -79,3 +81,21 @@ def test_others_compile_while_a_unit_is_compiled() -> None:
     for thread in threads:
         thread.join()
     assert results == [30.0, 30.0]
+
+
+def sigmoids(x, out):
+    for i in range(np.uint64(x.size)):
+        out[i] = sigmoid(x[i])
+
+
+def test_an_interleaved_loop_works_on_several_vectors() -> None:
+    """Its metadata reaches LLVM, which puts their divisions, one a vector, side by side; results are as before."""
+    x, divisions = np.linspace(-9.0, 9.0, 101, dtype=np.float32), []
+    wanted = np.array([sigmoid(value) for value in x])
+    for compiled in (interleaved_kernel(2)(sigmoids), interleaved_kernel(4)(sigmoids)):
+        out = np.empty_like(x)
+        compiled(x, out)
+        np.testing.assert_array_equal(out, wanted)
+        (text,) = compiled.from_python.inspect_llvm().values()
+        divisions.append(max(len(re.findall(r"fdiv .*<\d+ x float>", block)) for block in text.split("\n\n")))
+    assert divisions == [2, 4]

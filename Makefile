@@ -4,10 +4,11 @@
 # make exhaustive   the elementary functions on all 2**32 float32 values, some minutes
 # make cuda-check   without a GPU: the CUDA target in the simulator (make cuda-simulate), and every kernel compiled for every architecture, minutes
 # make bench   the benchmarks beside NumPy, less than 5 minutes; make bench-peers: the environment of all peers
-# make wheel   a wheel in dist/ with kernels compiled ahead for x86-64 Linux, some minutes
+# make wheel   a wheel in $(DIST)/ with kernels compiled ahead for x86-64 Linux, some minutes; UNITS="matmul-float32 ..." compiles fewer
 # Each makes its own environment in $(VENV) on first use. PYTHON=... chooses the interpreter (3.11 or newer).
 
 VENV ?= .venv
+DIST ?= dist
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for python in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
@@ -45,8 +46,8 @@ bench-peers:
 	$(PYTHON) benchmarks/setup_peers.py .venv-peers
 
 wheel: $(VENV)/.test
-	$(BIN)/python -m fastnn_kernels.cpu.prebuilt
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m fastnn_kernels.cpu.prebuilt $(UNITS)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(DIST) .
 
 $(VENV)/.%: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fastnn needs Python 3.11 or newer, and found none; with one elsewhere: make PYTHON=/path/to/python3"; exit 1; }

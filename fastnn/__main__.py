@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
+
+from fastnn_kernels.cpu import prebuilt
 
 from fastnn import __version__
 from fastnn.config import device
@@ -15,7 +18,7 @@ INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended, as shells give it: 128 and the number of SIGINT."""
 
 
-def parser() -> argparse.ArgumentParser:
+def new_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m fastnn", description="Keras's Dense/Sequential on Numba-compiled kernels.")
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
@@ -34,10 +37,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    commands = parser()
-    chosen = commands.parse_args(arguments)
+    parser = new_parser()
+    chosen = parser.parse_args(arguments)
     if chosen.command is None:
-        commands.print_help()
+        parser.print_help()
         return 0
     try:
         return run(chosen)
@@ -56,6 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
     try:
         name = getattr(chosen, "device", None) or device()
         select.get(name)
+        prebuilt.level()
     except (RuntimeError, ValueError) as error:
         print(f"python -m fastnn {chosen.command}: {error}", file=sys.stderr)
         return 2
@@ -77,13 +81,19 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def run_in_shell() -> int:
-    """`main`; when the reader of the output has gone, as in ``| head``, it ends quietly with status 1."""
+    """`main`; when the reader of the output has gone, as in ``| head``, it ends quietly with status 1.
+
+    Ctrl-C ends the process by its signal, as it ends Python: a shell's loop around the command ends as well.
+    """
     try:
         status = main()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return 1
+    if status == INTERRUPTED and os.name == "posix":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     return status
 
 

@@ -286,7 +286,7 @@ class CompileProgress:
         if self._told is not None:
             done, total, _ = self._state
             number = ("1 kernel" if total == 1 else f"{total} kernels") if done == total else f"{done} of {total} kernels"
-            self._print(f"compiled {number} for this machine in {time.perf_counter() - self.start:.1f}s", end="\n")
+            self._print(f"{number} for this machine ready in {time.perf_counter() - self.start:.1f}s", end="\n")
 
     def _print(self, text: str, end: str) -> None:
         if self.stream is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from fastnn_kernels import system
@@ -40,9 +40,11 @@ def _warn(path: Path | None, error: OSError) -> None:
         warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
 
 
-def lock(folder: Path | None, waiting: Callable[[], None]) -> AbstractContextManager[None]:
-    """For a block in which no other process compiles for the cache directory; ``waiting()`` is called while one does."""
-    return nullcontext() if folder is None else system.file_lock(folder / ".lock", waiting)
+@contextmanager
+def locks(folder: Path | None) -> Iterator[Callable[[str, bool], AbstractContextManager[None]]]:
+    """``lock(digest, patient)``: for a block in which no other process makes what the cache directory is to have by this digest."""
+    with system.locks(None if folder is None else folder / ".lock") as lock:
+        yield lambda digest, patient: lock(int(digest[:15], 16), patient)
 
 
 def kept(folder: Path) -> list[Path]:

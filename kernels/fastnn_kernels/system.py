@@ -10,8 +10,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
@@ -202,41 +202,58 @@ def synchronize_directory(path: Path) -> None:
 
 
 LOCK_PATIENCE = 120.0
-"""Seconds to wait for a file that another process has locked: one that is stopped keeps it for ever."""
+"""Seconds to wait for what another process has locked: one that is stopped keeps it for ever."""
 
 
 @contextmanager
-def file_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Keep ``path`` locked for the block, against other processes alone; ``waiting()`` is called when one of them has it.
+def locks(path: Path | None) -> Iterator[Callable[[int, bool], AbstractContextManager[None]]]:
+    """``lock(place, patient)``: for a block, keep other processes from the same place of the file ``path``, a number for anything.
 
-    The lock ends with this process, and no fork inherits it. Nothing is locked where that is impossible, or after `LOCK_PATIENCE`.
+    Where another process has it, a patient caller waits, others get BlockingIOError. Locks end with this process, and no fork
+    inherits them. Nothing is locked where that is impossible, or after `LOCK_PATIENCE`.
     """
+    handle = None
+    if path is not None:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
+        yield partial(_lock, handle)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def _lock(handle: int | None, place: int, patient: bool) -> Iterator[None]:
+    if handle is None or not _locked(handle, place, patient):
         yield
         return
+    import fcntl
+
     try:
-        _lock(handle, waiting)
         yield
     finally:
-        os.close(handle)
+        fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
 
 
-def _lock(handle: int, waiting: Callable[[], None]) -> None:
+def _locked(handle: int, place: int, patient: bool) -> bool:
+    """Whether the place is locked now, perhaps after a time."""
     try:
         import fcntl
     except ImportError:  # Windows
-        return
+        return False
     start = time.monotonic()
     while time.monotonic() - start < LOCK_PATIENCE:
         try:
-            return fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            return True
         except (BlockingIOError, PermissionError):  # POSIX allows both
-            waiting()
-            time.sleep(0.1)
+            if not patient:
+                raise BlockingIOError(f"another process has locked place {place}") from None
+            time.sleep(0.05)
         except OSError:  # some network file systems have no locks
-            return
+            return False
+    return False
 
 
 def keep_newest(folder: Path, pattern: str, count: int = 8) -> None:

@@ -1,5 +1,7 @@
 """``python -m fastnn``: help, info and warmup."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -93,6 +95,22 @@ def test_ctrl_c_ends_a_command_without_a_traceback(capsys, monkeypatch, name, fu
     monkeypatch.setattr(f"fastnn.{function}", interrupted)
     assert main([name]) == 130
     assert capsys.readouterr() == ("", f"\npython -m fastnn {name}: interrupted\n")
+
+
+INTERRUPTED = """
+import os, signal, sys
+from fastnn import __main__, demo
+demo.run = lambda epochs, output: os.kill(os.getpid(), signal.SIGINT)
+sys.argv = ["fastnn", "demo"]
+sys.exit(__main__.run_in_shell())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals end processes on POSIX systems")
+def test_an_interrupted_command_ends_by_the_signal(python_environment):
+    """Bash ends a loop around a command that ended so, and not after one with status 130."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=python_environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "\npython -m fastnn demo: interrupted\n")
 
 
 def test_a_reader_that_has_gone_ends_a_command_quietly(python_environment):

@@ -204,7 +204,7 @@ LOCKED = """
 import sys, time
 from pathlib import Path
 from fastnn_kernels import system
-with system.file_lock(Path(sys.argv[1]), lambda: None):
+with system.locks(Path(sys.argv[1])) as lock, lock(7, True):
     print("locked", flush=True)
     time.sleep(100)
 """
@@ -212,7 +212,7 @@ with system.file_lock(Path(sys.argv[1]), lambda: None):
 
 @pytest.fixture
 def locked(tmp_path):
-    """A file that another process has locked."""
+    """A file whose place 7 another process has locked."""
     environment = os.environ | {"PYTHONPATH": str(Path(system.__file__).parents[1])}
     command = [sys.executable, "-c", LOCKED, str(tmp_path / "lock")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
@@ -225,47 +225,61 @@ needs_locks = pytest.mark.skipif(os.name != "posix", reason="files are locked on
 
 
 @needs_locks
-def test_a_file_that_stays_locked_is_waited_for_with_patience(locked, monkeypatch):
+def test_a_place_that_stays_locked_is_waited_for_with_patience(locked, monkeypatch):
     monkeypatch.setattr(system, "LOCK_PATIENCE", 0.25)
-    calls, start = [], time.monotonic()
-    with system.file_lock(locked, lambda: calls.append(time.monotonic() - start)):
-        assert time.monotonic() - start >= 0.25
-    assert 1 <= len(calls) <= 3
-
-
-def test_a_lock_ends_with_its_block_and_by_an_error(tmp_path):
-    for _ in range(2):
-        with pytest.raises(KeyError), system.file_lock(tmp_path / "lock", pytest.fail):
-            raise KeyError
+    start = time.monotonic()
+    with system.locks(locked) as lock:
+        with lock(8, True):
+            assert time.monotonic() - start < 0.25
+        with pytest.raises(BlockingIOError), lock(7, False):
+            pytest.fail("it is locked")
+        with lock(7, True):
+            assert time.monotonic() - start >= 0.25
 
 
 @needs_locks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_fork_inherits_no_lock(tmp_path, monkeypatch):
-    waited = []
-    monkeypatch.setattr(system, "LOCK_PATIENCE", 0.05)
-    with system.file_lock(tmp_path / "lock", pytest.fail):
-        child = os.fork()
-        if child == 0:
-            with system.file_lock(tmp_path / "lock", lambda: waited.append(1)):
-                os._exit(len(waited))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+def test_a_lock_ends_with_its_block_and_no_fork_has_it(tmp_path):
+    """What another process finds, asked from a fork: locked within the block, even after a fork has closed the file; then free."""
+    path = tmp_path / "lock"
+    with system.locks(path) as lock:
+        with lock(7, True):
+            assert [locked_for_a_fork(path) for _ in range(2)] == [True, True]
+        assert not locked_for_a_fork(path)
+        with pytest.raises(KeyError), lock(7, True):
+            raise KeyError
+        assert not locked_for_a_fork(path)
+
+
+def locked_for_a_fork(path):
+    child = os.fork()
+    if child == 0:
+        with system.locks(path) as lock:
+            try:
+                with lock(7, False):
+                    os._exit(0)
+            except BlockingIOError:
+                os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 @needs_locks
 def test_without_locks_nothing_is_waited_for(locked, monkeypatch, tmp_path):
-    with system.file_lock(tmp_path / "missing" / "lock", pytest.fail):
-        pass
+    ran = []
+    for path in (None, tmp_path / "missing" / "lock"):
+        with system.locks(path) as lock, lock(7, False):
+            ran.append(path)
     monkeypatch.setattr("fcntl.lockf", no_locks)
-    with system.file_lock(locked, pytest.fail):
-        pass
+    with system.locks(locked) as lock, lock(7, False):
+        ran.append("no locks")
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    with system.file_lock(locked, pytest.fail):
-        pass
+    with system.locks(locked) as lock, lock(7, False):
+        ran.append("no module")
+    assert len(ran) == 4
 
 
-def no_locks(handle, operation):
+def no_locks(handle, operation, length, start):
     raise OSError(errno.ENOLCK, "no locks available")
 
 

@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 from fastnn_kernels import system
@@ -23,38 +23,38 @@ LONG = ("softmax_cross_entropy_dense", "softmax_cross_entropy", "matmul_bfloat16
 
 SERVE = "from fastnn_kernels.cpu.compiling import serve; serve()"
 
-Done = Callable[[str, bytes, float], None]
-"""``done(unit, data, seconds)``: a unit was compiled, in either process; called by one thread at a time, not always the same."""
+Make = Callable[[str, Callable[[str], bytes], bool], None]
+"""``make(unit, compile_unit, patient)``: see that a unit is there, by ``compile_unit(unit)`` if need be; called by two threads.
+
+While another program makes the unit, a patient caller waits, others get BlockingIOError."""
 
 
 def compile_units(
-    units: Sequence[str], compile_here: Callable[[str], bytes], begin: Callable[[int, str], None], done: Done
+    units: Sequence[str], compile_here: Callable[[str], bytes], begin: Callable[[int, str], None], make: Make
 ) -> None:
-    """Compile ``units``; ``begin(number done, unit)`` is called before each that is compiled or waited for here.
+    """`make` all ``units``; ``begin(number done, unit)`` is called before each that is compiled or waited for here.
 
     Whatever the second process cannot do is done here.
     """
-    waiting = deque(sorted(units, key=_rank))
-    left, lock = list(units), threading.Lock()
+    waiting, left = deque(sorted(units, key=_rank)), list(units)
 
-    def finish(unit: str, data: bytes, seconds: float) -> None:
-        with lock:
-            done(unit, data, seconds)
-            left.remove(unit)
+    def make_there(unit: str, compile_there: Callable[[str], bytes]) -> None:
+        make(unit, compile_there, False)
+        left.remove(unit)
 
-    def compile_unit(unit: str) -> None:
+    def make_here(unit: str) -> None:
         begin(len(units) - len(left), unit)
-        start = time.perf_counter()
-        finish(unit, compile_here(unit), time.perf_counter() - start)
+        make(unit, compile_here, True)
+        left.remove(unit)
 
-    with SecondProcess(waiting, finish) if len(units) >= WORTH and can_start() else nullcontext() as second:
+    with SecondProcess(waiting, make_there) if len(units) >= WORTH and can_start() else nullcontext() as second:
         while (unit := _first(waiting)) is not None:
-            compile_unit(unit)
+            make_here(unit)
         if second is not None and left:
             begin(len(units) - len(left), left[0])
             second.thread.join()
     for unit in list(left):
-        compile_unit(unit)
+        make_here(unit)
 
 
 def _first(waiting: deque[str]) -> str | None:
@@ -79,8 +79,8 @@ def can_start() -> bool:
 class SecondProcess:
     """Takes units from the end of ``waiting`` until none is left or it fails; ends with the block of a ``with``."""
 
-    def __init__(self, waiting: deque[str], finish: Done) -> None:
-        self._waiting, self._finish = waiting, finish
+    def __init__(self, waiting: deque[str], make: Callable[[str, Callable[[str], bytes]], None]) -> None:
+        self._waiting, self._make = waiting, make
         self._process: subprocess.Popen[bytes] | None = None
         self.thread = threading.Thread(target=self._feed, name="fastnn-compiling", daemon=True)
 
@@ -108,10 +108,8 @@ class SecondProcess:
     def _feed(self) -> None:
         with suppress(OSError, ValueError, IndexError):  # it died, or nothing is left
             while self._process is not None and self._process.poll() is None:
-                unit, start = self._waiting.pop(), time.perf_counter()
-                if not (data := self._ask(self._process, unit)):
-                    return
-                self._finish(unit, data, time.perf_counter() - start)
+                with suppress(BlockingIOError):  # left for the first process, which can wait
+                    self._make(self._waiting.pop(), partial(self._ask, self._process))
 
     def _ask(self, process: subprocess.Popen[bytes], unit: str) -> bytes:
         assert process.stdin is not None
@@ -120,7 +118,9 @@ class SecondProcess:
         process.stdin.flush()
         size = int(process.stdout.readline())
         data = process.stdout.read(size)
-        return data if len(data) == size else b""
+        if len(data) != size or not data:
+            raise ValueError("the second process failed")
+        return data
 
 
 def serve() -> None:

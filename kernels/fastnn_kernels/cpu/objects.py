@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,8 @@ from fastnn_kernels.cpu.elf import symbols
 from fastnn_kernels.units import symbol
 
 Progress = Callable[[int, int, str], None]
-"""``progress(done, total, unit)``: ``unit`` is about to be compiled; at the end ``done == total`` and ``unit`` is empty."""
-
-ELSEWHERE = "in another process"
-"""The unit that ``progress`` is told of while another process compiles."""
+"""``progress(done, total, unit)``: ``unit`` is about to be compiled, here or by another process; at the end ``done == total`` and
+``unit`` is empty."""
 
 _ELEMENTARY = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
@@ -78,39 +77,40 @@ def _load(units: list[str], progress: Progress | None) -> None:
 def _kept_or_compiled(units: list[str], progress: Progress | None) -> dict[str, bytes]:
     _report.directory = directory = store.directory()
     digests = unit_digests(units, directory)
-    objects = _kept(directory, digests)
-    missing = {unit: digest for unit, digest in digests.items() if unit not in objects}
+    objects = {unit: data for unit in units if (data := _kept(directory, unit, digests[unit])) is not None}
+    missing = [unit for unit in units if unit not in objects]
 
     def begin(done: int, unit: str) -> None:
         if progress:
             progress(done, len(missing), unit)
 
+    def make(unit: str, compile_unit: Callable[[str], bytes], patient: bool) -> None:
+        with lock(digests[unit], patient):
+            data = _kept(directory, unit, digests[unit])
+            objects[unit] = _compiled(directory, unit, digests[unit], compile_unit) if data is None else data
+
     if missing:
-        with store.lock(directory, lambda: begin(0, ELSEWHERE)):
-            objects |= _kept(directory, missing)
-            left = {unit: digest for unit, digest in missing.items() if unit not in objects}
-            objects |= _compiled(directory, left, lambda done, unit: begin(len(missing) - len(left) + done, unit))
+        with store.locks(directory) as lock:
+            compile_units(missing, _compile, begin, make)
         begin(len(missing), "")
     return objects
 
 
-def _kept(directory: Path | None, digests: dict[str, str]) -> dict[str, bytes]:
-    """What the directory has of the units."""
-    found = {unit: store.read(directory, unit, digest, SUFFIX) for unit, digest in digests.items()}
-    objects = {unit: data for unit, data in found.items() if data is not None and sound(data, unit)}
-    _report.cached += objects
-    return objects
+def _kept(directory: Path | None, unit: str, digest: str) -> bytes | None:
+    """What the directory has of the unit."""
+    data = store.read(directory, unit, digest, SUFFIX)
+    if data is None or not sound(data, unit):
+        return None
+    _report.cached.append(unit)
+    return data
 
 
-def _compiled(directory: Path | None, digests: dict[str, str], begin: Callable[[int, str], None]) -> dict[str, bytes]:
-    objects: dict[str, bytes] = {}
-
-    def keep(unit: str, data: bytes, seconds: float) -> None:
-        objects[unit], _report.compiled[unit] = checked(data, unit), seconds
-        store.write(directory, unit, digests[unit], SUFFIX, data)
-
-    compile_units(list(digests), _compile, begin, keep)
-    return objects
+def _compiled(directory: Path | None, unit: str, digest: str, compile_unit: Callable[[str], bytes]) -> bytes:
+    start = time.perf_counter()
+    data = checked(compile_unit(unit), unit)
+    _report.compiled[unit] = time.perf_counter() - start
+    store.write(directory, unit, digest, SUFFIX, data)
+    return data
 
 
 def _compile(unit: str) -> bytes:
@@ -152,7 +152,8 @@ def _link(engine: Any, objects: dict[str, bytes]) -> None:
 
 
 FORK_PATIENCE = 60.0
-"""Seconds that a fork waits for another thread's compilation: a child would inherit Numba's and LLVM's locks, held for ever."""
+"""Seconds that a fork waits for what another thread compiles or waits for: a child would inherit Numba's and LLVM's locks, held for
+ever."""
 
 _held = False
 

@@ -218,12 +218,12 @@ COMPILING = "compiling kernels for this machine, once:"
     [
         (
             io.StringIO(),
-            f"{COMPILING} 1/4 adam\n{COMPILING} 3/4 relu\ncompiled 4 kernels for this machine in 10.0s\n",
+            f"{COMPILING} 1/4 adam\n{COMPILING} 3/4 relu\n4 kernels for this machine ready in 10.0s\n",
         ),
         (
             Terminal(),
             f"\r{COMPILING} 1/4 adam\r{COMPILING} 2/4 sgd \r{COMPILING} 3/4 relu"
-            f"\r{'compiled 4 kernels for this machine in 10.0s':<{len(COMPILING) + 9}}\n",
+            f"\r{'4 kernels for this machine ready in 10.0s':<{len(COMPILING) + 9}}\n",
         ),
     ],
     ids=["pipe", "terminal"],
@@ -254,7 +254,7 @@ def test_it_is_told_of_while_its_first_kernel_is_being_compiled():
     assert stream.written.wait(60)
     tell(1, 1, "")
     tell.close()
-    assert stream.getvalue().startswith(f"{COMPILING} 0/1 matmul\ncompiled 1 kernel for this machine in ")
+    assert stream.getvalue().startswith(f"{COMPILING} 0/1 matmul\n1 kernel for this machine ready in ")
 
 
 def test_a_compilation_that_fails_does_not_claim_its_end(clock):
@@ -264,7 +264,7 @@ def test_a_compilation_that_fails_does_not_claim_its_end(clock):
     clock[0] += 9.0
     tell(1, 3, "adam")
     tell.close()
-    assert stream.getvalue().endswith("\ncompiled 1 of 3 kernels for this machine in 9.0s\n")
+    assert stream.getvalue().endswith("\n1 of 3 kernels for this machine ready in 9.0s\n")
 
 
 def test_a_short_compilation_says_nothing_and_none_at_all_neither(clock):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -277,47 +276,67 @@ LOCKED = """
 import sys, time
 from pathlib import Path
 from fastnn_kernels import store
-with store.lock(Path(sys.argv[1]), lambda: None):
+with store.locks(Path(sys.argv[1])) as lock, lock(sys.argv[2], True):
     print("locked", flush=True)
     time.sleep(100)
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX systems")
-def test_a_process_that_is_killed_while_it_compiles_is_waited_for_no_longer(fresh, tmp_path):
+@pytest.fixture
+def maker(fresh, tmp_path):
+    """Another process that makes the unit, and never ends."""
+    (digest,) = digests.unit_digests([UNIT], tmp_path).values()
+    command = [sys.executable, "-c", LOCKED, str(tmp_path), digest]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(KERNELS)}, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        yield other
+        other.kill()
+
+
+needs_locks = pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX systems")
+
+
+@needs_locks
+def test_a_process_that_is_killed_while_it_compiles_is_waited_for_no_longer(maker):
     calls = []
 
     def kill_it(*call):
         calls.append(call)
-        if call[2] == objects.ELSEWHERE:
-            other.kill()
+        threading.Timer(0.2, maker.kill).start()
 
-    command = [sys.executable, "-c", LOCKED, str(tmp_path)]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(KERNELS)}, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "locked\n"
-        objects.load([UNIT], kill_it)
-    assert set(calls) == {(0, 1, objects.ELSEWHERE), (0, 1, UNIT), (1, 1, "")}
+    start = time.monotonic()
+    objects.load([UNIT], kill_it)
+    assert time.monotonic() - start >= 0.2
+    assert calls == [(0, 1, UNIT), (1, 1, "")]
     assert list(objects.report().compiled) == [UNIT]
 
 
-def test_what_another_process_compiled_meanwhile_is_read(fresh, monkeypatch, tmp_path):
+@needs_locks
+def test_what_another_process_compiled_meanwhile_is_read(maker, fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "LOCK_PATIENCE", 0.0)
     load()
     path = stored(tmp_path)
     content = path.read_bytes()
     path.unlink()
     fresh()
+    monkeypatch.undo()
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
 
-    @contextmanager
-    def wait(folder, waiting):
-        waiting()
+    def end_it(*call):
         path.write_bytes(content)
-        yield
+        maker.kill()
 
-    monkeypatch.setattr(store, "lock", wait)
-    calls = []
-    objects.load([UNIT], lambda *call: calls.append(call))
-    assert calls == [(0, 1, objects.ELSEWHERE), (1, 1, "")]
+    objects.load([UNIT], end_it)
     assert load() == ([], [UNIT])
+
+
+@needs_locks
+def test_a_unit_that_another_process_makes_keeps_nobody_from_the_others(maker, tmp_path):
+    assert list(objects.load(["next_update"])) == ["next_update"]
+    with store.locks(tmp_path) as lock:
+        (digest,) = digests.unit_digests([UNIT], tmp_path).values()
+        with pytest.raises(BlockingIOError, match="another process"), lock(digest, False):
+            pytest.fail("it is locked")
 
 
 def test_results_of_a_read_object(fresh):
@@ -343,9 +362,10 @@ def test_several_units_are_compiled_by_two_processes(monkeypatch):
             time.sleep(8)
         return compiler.compile_object(unit)
 
-    compiling.compile_units(
-        units, compile_here, lambda number, unit: begun.append((number, unit)), lambda unit, data, _: done.setdefault(unit, data)
-    )
+    def make(unit, compile_unit, patient):
+        done[unit] = compile_unit(unit)
+
+    compiling.compile_units(units, compile_here, lambda number, unit: begun.append((number, unit)), make)
     assert sorted(done) == sorted(units)
     assert len(here) < len(units)
     assert begun[0] == (0, "relu-float32")
@@ -360,14 +380,30 @@ def test_what_the_second_process_cannot_do_is_done_here(code, monkeypatch):
     monkeypatch.setattr(system, "usable_cores", lambda: 2)
     monkeypatch.setattr(compiling, "SERVE", code)
     done = []
-    compiling.compile_units("abcde", str.encode, lambda *_: None, lambda unit, data, _: done.append((unit, data)))
+    compiling.compile_units(
+        "abcde", str.encode, lambda *_: None, lambda unit, compile_unit, _: done.append((unit, compile_unit(unit)))
+    )
     assert sorted(done) == [(unit, unit.encode()) for unit in "abcde"]
+
+
+def test_what_another_program_makes_is_waited_for_last_and_here(monkeypatch):
+    monkeypatch.setattr(system, "usable_cores", lambda: 2)
+    monkeypatch.setattr(compiling, "SERVE", "import time; time.sleep(100)")
+    made = []
+
+    def make(unit, compile_unit, patient):
+        if not patient:
+            raise BlockingIOError
+        made.append(compile_unit(unit))
+
+    compiling.compile_units("abcde", str.encode, lambda *_: None, make)
+    assert sorted(made) == [unit.encode() for unit in "abcde"]
 
 
 def test_an_error_here_ends_the_second_process(monkeypatch):
     monkeypatch.setattr(system, "usable_cores", lambda: 2)
     with pytest.raises(KeyboardInterrupt):
-        compiling.compile_units("abcde", raise_interrupt, lambda *_: None, lambda *_: None)
+        compiling.compile_units("abcde", raise_interrupt, lambda *_: None, lambda unit, compile_unit, _: compile_unit(unit))
     assert not [thread for thread in threading.enumerate() if thread.name == "fastnn-compiling"]
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
-from fastnn_kernels.cpu import prebuilt
-from fastnn_kernels.cpu.prebuilt.__main__ import main
+from fastnn_kernels.cpu import compiler, prebuilt
+from fastnn_kernels.cpu.prebuilt.__main__ import build, main
 from fastnn_kernels.sources import Target
 from fastnn_kernels.units import all_units
 
 KERNELS = Path(prebuilt.__file__).parents[3]
 
 needs_a_level = pytest.mark.skipif(
-    (sys.platform, platform.machine()) != ("linux", "x86_64") or prebuilt.level_of(llvm.get_host_cpu_features()) is None,
+    not prebuilt.fits(llvm.get_process_triple()) or prebuilt.level_of(llvm.get_host_cpu_features()) is None,
     reason="needs Linux on x86-64-v3",
 )
 
@@ -49,8 +49,7 @@ def any_cpu(monkeypatch):
     """Linux on a CPU of the lower level, and no variable set."""
     for name in ("FASTNN_PREBUILT", *(f"NUMBA_{name}" for name in prebuilt.NUMBA_VARIABLES)):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(prebuilt.sys, "platform", "linux")
-    monkeypatch.setattr(prebuilt.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: "x86_64-unknown-linux-gnu")
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: dict.fromkeys(prebuilt.V3, True))
 
 
@@ -78,12 +77,16 @@ def test_a_wrong_choice_is_refused(any_cpu, monkeypatch):
         prebuilt.level()
 
 
-@pytest.mark.parametrize(("system", "machine"), [("darwin", "x86_64"), ("win32", "AMD64"), ("linux", "aarch64")])
-def test_other_machines_have_no_level(any_cpu, monkeypatch, system, machine):
-    monkeypatch.setattr(prebuilt.sys, "platform", system)
-    monkeypatch.setattr(prebuilt.platform, "machine", lambda: machine)
+@pytest.mark.parametrize(
+    "triple", ["x86_64-apple-darwin22", "x86_64-pc-windows-msvc", "aarch64-unknown-linux-gnu", "i686-linux-gnu"]
+)
+def test_other_machines_have_no_level(any_cpu, monkeypatch, triple, capsys):
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: triple)
     assert prebuilt.level() is None
     assert prebuilt.read(UNITS) == {}
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert f"on x86-64 Linux, this is {triple}" in capsys.readouterr().err
 
 
 def run(*arguments, **variables):
@@ -118,6 +121,35 @@ def test_the_command_tells_of_each_unit(built):
     assert len(lines) == len(prebuilt.LEVELS) * len(UNITS)
     assert {"x86-64-v3   1/3  interpreter", "x86-64-v4   3/3  relu-float32"} <= set(lines)
     assert not {"relu-float32", "matmul-float64", "next_batch"} - set(all_units())
+
+
+@pytest.mark.parametrize("statuses", [(0, 0), (0, 1), (-9, 0)])
+def test_a_level_that_fails_fails_the_command(monkeypatch, statuses, tmp_path):
+    left = list(statuses)
+
+    def start(level, units, folder):
+        status = left.pop()
+        end = f"os.kill(os.getpid(), {-status})" if status < 0 else f"os._exit({status})"
+        return subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
+
+    monkeypatch.setattr("fastnn_kernels.cpu.prebuilt.__main__.start", start)
+    assert main(["--folder", str(tmp_path), "take_rows"]) == int(any(statuses))
+
+
+def test_a_level_is_there_when_all_of_it_is(monkeypatch, tmp_path):
+    old = tmp_path / "x86-64-v3" / "old.o"
+    old.parent.mkdir()
+    old.touch()
+
+    def fail(unit):
+        raise RuntimeError("LLVM fails")
+
+    monkeypatch.setattr(compiler, "compile_object", fail)
+    for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    with pytest.raises(RuntimeError, match="LLVM fails"):
+        build("x86-64-v3", ["take_rows"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["partial-x86-64-v3"]
 
 
 def test_the_command_refuses_unknown_units(capsys):

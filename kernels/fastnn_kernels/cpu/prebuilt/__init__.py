@@ -7,8 +7,6 @@ loads them only reads.
 from __future__ import annotations
 
 import os
-import platform
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,9 +41,12 @@ def level() -> str | None:
     if chosen not in ("0", "1"):
         raise ValueError(f"FASTNN_PREBUILT is {chosen!r}; it is 0 for kernels compiled on this machine, 1 for those in the package")
     steered = any(os.environ.get(f"NUMBA_{name}") for name in NUMBA_VARIABLES)
-    if chosen == "0" or steered or (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        return None
-    return level_of(llvm.get_host_cpu_features())
+    return None if chosen == "0" or steered or not fits(llvm.get_process_triple()) else level_of(llvm.get_host_cpu_features())
+
+
+def fits(triple: str) -> bool:
+    """Whether processes of LLVM's target triple can load the objects."""
+    return triple.startswith("x86_64") and "linux" in triple
 
 
 def flags(level: str) -> str:

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import llvmlite.binding as llvm
+
 from fastnn_kernels import store
 from fastnn_kernels.cpu.digests import NUMBA_VARIABLES, SUFFIX
-from fastnn_kernels.cpu.prebuilt import FOLDER, LEVELS, PROCESSOR, flags, unit_digests
+from fastnn_kernels.cpu.prebuilt import LEVELS, PROCESSOR, fits, flags, unit_digests
 from fastnn_kernels.units import all_units
 
 
@@ -21,15 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fastnn_kernels.cpu.prebuilt", description="Compile kernels for a wheel.")
     parser.add_argument("units", nargs="*", help="names of units (default: all)")
     parser.add_argument("--level", choices=list(LEVELS), help="of the instruction set (default: every one)")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the levels' folders go (default: the package)")
+    parser.add_argument("--folder", type=Path, default=Path("build/prebuilt"), help="where to put them (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.units) - set(all_units()):
         parser.error(f"there is no unit {', '.join(sorted(unknown))}")
+    if not fits(llvm.get_process_triple()):
+        parser.error(f"objects are compiled on x86-64 Linux, this is {llvm.get_process_triple()}")
     if chosen.level:
         build(chosen.level, chosen.units or all_units(), chosen.folder)
         return 0
     processes = [start(level, chosen.units, chosen.folder) for level in LEVELS]
-    return max([process.wait() for process in processes])
+    statuses = [process.wait() for process in processes]
+    return int(any(statuses))
 
 
 def start(level: str, units: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -40,19 +45,21 @@ def start(level: str, units: Sequence[str], folder: Path) -> subprocess.Popen[by
 
 
 def build(level: str, units: Sequence[str], folder: Path) -> None:
-    """Compile ``units`` for ``level``; its folder then holds them and nothing else."""
+    """Compile ``units`` for ``level``, whose folder then holds them and nothing else; it is there when all are."""
     for name in NUMBA_VARIABLES:
         os.environ.pop(f"NUMBA_{name}", None)
     os.environ.update(NUMBA_CPU_NAME=PROCESSOR, NUMBA_CPU_FEATURES=flags(level))
     from fastnn_kernels.cpu import compiler, objects
 
-    home = folder / level
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    for done, (unit, digest) in enumerate(unit_digests(level, units, home, keep=True).items(), start=1):
+    home, partial = folder / level, folder / f"partial-{level}"
+    for old in (home, partial):
+        shutil.rmtree(old, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for done, (unit, digest) in enumerate(unit_digests(level, units, partial, keep=True).items(), start=1):
         print(f"{level}  {done:2}/{len(units)}  {unit}", flush=True)
         data = objects.checked(compiler.compile_object(unit), unit)
-        (home / f"{unit}-{digest}{SUFFIX}").write_bytes(store.header(unit, digest, data) + data)
+        (partial / f"{unit}-{digest}{SUFFIX}").write_bytes(store.header(unit, digest, data) + data)
+    partial.rename(home)
 
 
 if __name__ == "__main__":

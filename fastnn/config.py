@@ -6,6 +6,8 @@ import operator
 import os
 from typing import TYPE_CHECKING, Any
 
+from fastnn_kernels.units import FLOAT_TYPES
+
 from fastnn.errors import near_matches, refuse_names
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ __all__ = [
 ]
 
 refuse_names(__name__)
-
-FLOAT_TYPES = ("float32", "float64")
 
 DEVICES = ("cpu", "cuda", "reference")
 """Names of the engines, which `fastnn.engine.select` tells apart."""

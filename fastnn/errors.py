@@ -61,7 +61,7 @@ def missing(full: str, known: Iterable[str]) -> str:
     'fastnn.models.load is not covered by fastnn. fastnn.models has: Model.'
     """
     module, _, name = full.rpartition(".")
-    public = [one for one in known if one not in MACHINERY and not one.startswith("_")]
+    public = _public(known)
     last = module.rpartition(".")[2]
     owner = "" if last in ("fastnn", "keras") else last
     yet = " yet" if keras_has(owner, name) else ""
@@ -70,7 +70,7 @@ def missing(full: str, known: Iterable[str]) -> str:
 
 def no_attribute(module: str, name: str) -> AttributeError:
     """The error for a ``name`` that the public ``module`` does not have."""
-    if name.startswith("_"):
+    if _is_private(name):
         return AttributeError(f"module {module!r} has no attribute {name!r}")
     here = sys.modules[module]
     return AttributeError(missing(f"{module}.{name}", here.__all__), obj=here)  # given name=, CPython would add its guess
@@ -87,23 +87,37 @@ def refuse_names(module: str) -> None:
 
 
 class _Refusals(MetaPathFinder):
-    """The last finder: says of ``from fastnn.layers import LSTM`` and ``import Dens`` why it fails."""
+    """The last finder: says of ``from fastnn.layers import LSTM`` and ``from fastnn.layers import Dens`` why it fails."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        """Raise ImportError for a name of Keras's that fastnn does not have, and for one that looks like another."""
+        """Raise ImportError for a name of Keras's that fastnn does not have, and for a misspelled public one.
+
+        Tools look for optional modules, such as ``fastnn.tests``: a name that is less like a public one is None.
+        """
         module, _, name = fullname.rpartition(".")
-        if module.partition(".")[0] != "fastnn":
+        if module.partition(".")[0] != "fastnn" or _is_private(name):
             return
         owner, known = module.removeprefix("fastnn").removeprefix("."), getattr(sys.modules[module], "__all__", ())
-        if keras_has(owner, name) or near_matches(name, known):
+        if keras_has(owner, name) or near_matches(name, _public(known), cutoff=0.75):
             raise ImportError(missing(fullname, known), name=fullname)
 
 
 sys.meta_path.append(_Refusals())
 
 
-def near_matches(name: str, known: Iterable[str], count: int = 2) -> list[str]:
-    """The names in ``known`` that look like ``name``, best first; letter case and underscores choose among spellings of one.
+def _is_private(name: str) -> bool:
+    return name.startswith("_")
+
+
+def _public(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that may be suggested."""
+    return [name for name in names if name not in MACHINERY and not _is_private(name)]
+
+
+def near_matches(name: str, known: Iterable[str], count: int = 2, cutoff: float = 0.6) -> list[str]:
+    """The names in ``known`` that look like ``name``, best first, from the similarity ``cutoff`` on, of 1.
+
+    Letter case and underscores count only between spellings of the same name.
 
     >>> near_matches("ReLu", ["relu", "selu", "tanh"], count=1)
     ['relu']
@@ -111,7 +125,7 @@ def near_matches(name: str, known: Iterable[str], count: int = 2) -> list[str]:
     spelled: dict[str, list[str]] = {}
     for candidate in known:
         spelled.setdefault(plain(candidate), []).append(candidate)
-    close = difflib.get_close_matches(plain(name), spelled, n=count, cutoff=0.6)
+    close = difflib.get_close_matches(plain(name), spelled, n=count, cutoff=cutoff)
     return [difflib.get_close_matches(name, spelled[match], n=1, cutoff=0.0)[0] for match in close]
 
 

@@ -12,7 +12,7 @@ from fastnn_kernels.instructions import INSTRUCTIONS
 
 INTERPRETER = "interpreter"
 
-DTYPES = ("float32", "float64")
+FLOAT_TYPES = ("float32", "float64")
 
 
 def unit_name(op: str, dtype: str) -> str:
@@ -21,7 +21,7 @@ def unit_name(op: str, dtype: str) -> str:
     return f"{op}-{dtype}" if generic else op
 
 
-def all_units(dtypes: Iterable[str] = DTYPES) -> list[str]:
+def all_units(dtypes: Iterable[str] = FLOAT_TYPES) -> list[str]:
     """The interpreter, and each instruction for each dtype."""
     return list(dict.fromkeys([INTERPRETER, *(unit_name(op, dtype) for dtype in dtypes for op in INSTRUCTIONS)]))
 

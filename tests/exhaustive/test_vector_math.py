@@ -67,7 +67,7 @@ def sigmoid_of(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 EXACT: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "exp": np.exp,
-    "exp_negative": np.exp,
+    "exp_below_0": np.exp,
     "log": np.log,
     "log1p": np.log1p,
     "sigmoid": sigmoid_of,
@@ -97,7 +97,7 @@ def errors(result: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[
     return error
 
 
-DOMAINS = {"exp_negative": (-np.inf, 0.0), "log1p": (0.0, 1.0)}
+DOMAINS = {"exp_below_0": (-np.inf, 0.0), "log1p": (0.0, 1.0)}
 """Of the functions that are not for all numbers."""
 
 

@@ -102,25 +102,41 @@ def test_modules_in_one_file_refuse_attributes_by_name(module, name):
         *[("metrics", "BinaryAcuracy", "BinaryAccuracy"), ("initializers", "GlorotUnifrom", "GlorotUniform")],
         *[("callbacks", "EarlyStoping", "EarlyStopping"), ("datasets", "digit", "digits"), ("models", "Sequental", "Sequential")],
         *[("activations", "rleu", "relu"), ("utils", "set_random_sed", "set_random_seed"), ("config", "set_devise", "set_device")],
-        *[("backend", "flotx", "floatx"), ("random", "Initializer", None), ("dtype_policies", "DTypePolcy", "DTypePolicy")],
+        *[("backend", "flotx", "floatx"), ("dtype_policies", "DTypePolcy", "DTypePolicy")],
         *[("mixed_precision", "set_global_polcy", "set_global_policy")],
     ],
 )
 def test_a_misspelled_name_of_a_module_comes_with_what_was_meant(module, name, meant):
-    advice = f" Did you mean .*'{meant}'.*" if meant else ""
-    text = rf"fastnn\.{module}\.{name} is not covered by fastnn\.{advice} fastnn\.{module} has: "
+    text = rf"fastnn\.{module}\.{name} is not covered by fastnn\. Did you mean .*'{meant}'.* fastnn\.{module} has: "
     with pytest.raises(AttributeError, match=text) as refusal:
         getattr(getattr(fastnn, module), name)
     assert refusal.value.name is None
-    with pytest.raises(ImportError, match=text if meant and hasattr(getattr(fastnn, module), "__path__") else "cannot import name"):
+    with pytest.raises(ImportError, match=text if hasattr(getattr(fastnn, module), "__path__") else "cannot import name"):
         exec(f"from fastnn.{module} import {name}")
 
 
-def test_private_names_and_modules_that_are_looked_for_are_no_misspellings():
+def test_a_name_of_another_module_gets_the_list_alone():
+    text = r"fastnn\.random\.Initializer is not covered by fastnn\. fastnn\.random has: "
+    with pytest.raises(AttributeError, match=text):
+        fastnn.random.Initializer  # noqa: B018
+
+
+def test_private_names_are_no_misspellings():
     with pytest.raises(AttributeError, match=r"module 'fastnn\.layers' has no attribute '_dense'"):
         fastnn.layers._dense  # noqa: B018
-    assert importlib.util.find_spec("fastnn.layers.something_else") is None
-    assert importlib.util.find_spec("fastnn.engine.something_else") is None
+    with pytest.raises(ImportError, match="cannot import name '_dense'"):
+        exec("from fastnn.layers import _dense")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("layers.something_else", "engine.something_else", "layers._dense"),
+        *("tests", "conftest", "version", "_version", "__version__", "settings"),
+    ],
+)
+def test_a_module_that_tools_look_for_is_not_found(name):
+    assert importlib.util.find_spec(f"fastnn.{name}") is None
 
 
 def test_lists_of_what_a_module_has_leave_machinery_out():

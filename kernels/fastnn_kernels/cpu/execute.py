@@ -143,8 +143,9 @@ def _layout(name: str, dtype: np.dtype) -> tuple[int, type[ctypes.Array], Callab
 
 
 def scratch_for(dtype: np.dtype, workers: int) -> NDArray:
-    """Scratch memory for ``workers`` workers, until this thread asks again: it keeps that of one, which takes a small product's
-    time to make.
+    """Scratch memory for ``workers`` workers, until this thread asks again.
+
+    A thread keeps the scratch of one worker: making it takes as long as a small product.
     """
     if workers > 1:
         return _scratch(dtype, workers)

@@ -11,7 +11,7 @@ from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import interleaved_kernel, kernel, ordered_kernel
 from fastnn_kernels.cpu.partition import span
 from fastnn_kernels.cpu.rows import EXP, NOTHING, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
-from fastnn_kernels.cpu.vector_math import exp_negative, log, log1p
+from fastnn_kernels.cpu.vector_math import exp_below_0, log, log1p
 
 
 @kernel
@@ -56,7 +56,7 @@ def written(gradient, accumulate):
 def add_softmax(x, gradient, row, classes, shift, factor):
     """Add factor * exp(x - shift) to a row of the gradient."""
     for i in range(row, row + np.uint64(classes)):
-        gradient[i] += factor * exp_negative(x[i] - shift)
+        gradient[i] += factor * exp_below_0(x[i] - shift)
 
 
 @kernel
@@ -99,7 +99,7 @@ def softmax_cross_entropy_columns(x, t, classes, first, rows, weight, scale, los
     for c in range(classes):
         for r in range(rows):
             shifted = x[c, r] - shift[r]
-            x[c, r] = exp_negative(shifted)
+            x[c, r] = exp_below_0(shifted)
             total[r] += x[c, r]
             target_sum[r] += t[c, r]
             picked[r] += t[c, r] * shifted if t[c, r] != zero else zero
@@ -180,7 +180,7 @@ def sigmoid_cross_entropy(logits, target, weight, scale, loss, dlogits, label_sm
         value, factor = zero, row_factor(loss, weight, scale, m) / classes
         for c in range(logits.shape[1]):
             x, t = logits[m, c], target[m, c] * keep + spread
-            e = exp_negative(-abs(x))
+            e = exp_below_0(-abs(x))
             value += cross_entropy_of(x, t, e)
             if dlogits.size != 0:
                 dlogits[m, c] = kept(dlogits, accumulate, m, c) + factor * (sigmoid_of(x, e) - t)
@@ -212,7 +212,7 @@ def sigmoid_cross_entropy_columns(x, t, columns, first, rows, weight, scale, los
         factor[r] /= classes
     for c in range(columns):
         for r in range(rows):
-            e = exp_negative(-abs(x[c, r]))
+            e = exp_below_0(-abs(x[c, r]))
             value[r] += cross_entropy_of(x[c, r], t[c, r], e)
             x[c, r] = factor[r] * (sigmoid_of(x[c, r], e) - t[c, r])
     for r in range(rows):

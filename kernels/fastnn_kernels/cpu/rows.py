@@ -18,7 +18,7 @@ from fastnn_kernels.cpu.columns import LANES, lanes, stack_array
 from fastnn_kernels.cpu.floats import larger, select
 from fastnn_kernels.cpu.matmul.vectors import I32, element_pointer
 from fastnn_kernels.cpu.options import kernel, ordered_kernel
-from fastnn_kernels.cpu.vector_math import exp_negative
+from fastnn_kernels.cpu.vector_math import exp_below_0
 
 PART, MOST_PARTS = 1024, 128
 """Elements of a part: 4 KiB of float32; the parts of a longer row than `MOST_PARTS` have more."""
@@ -103,17 +103,17 @@ def exp_block(x, out, start, stop, shift, writes):
     total = x.dtype.type(0)
     if writes == EXP:
         for i in range(start, stop):
-            e = exp_negative(x[i] - shift)
+            e = exp_below_0(x[i] - shift)
             out[i] = e
             total += e
     elif writes == SHIFTED:
         for i in range(start, stop):
             shifted = x[i] - shift
             out[i] = shifted
-            total += exp_negative(shifted)
+            total += exp_below_0(shifted)
     else:
         for i in range(start, stop):
-            total += exp_negative(x[i] - shift)
+            total += exp_below_0(x[i] - shift)
     return total
 
 
@@ -123,7 +123,7 @@ def exp_step(x, out, first, again, shift, writes):
     e, shifted, total = lanes(x), lanes(x), x.dtype.type(0)
     for i in range(STEP):
         shifted[i] = x[first + i] - shift
-        e[i] = exp_negative(shifted[i])
+        e[i] = exp_below_0(shifted[i])
         total += select(i < again, x.dtype.type(0), e[i])
     if writes != NOTHING:
         for i in range(STEP):
@@ -159,7 +159,7 @@ def exp_row(x, out, row, columns, largest, scales, writes):
         shift = larger(shift, scales[p])
     for p in range(parts):
         scales[p] -= shift
-        scale = exp_negative(scales[p])
+        scale = exp_below_0(scales[p])
         total += sums[p] * scale
         scales[p] = scale if writes == EXP else scales[p]
     return shift, total

@@ -10,7 +10,7 @@ from fastnn_kernels.cpu.matmul.vectors import flat
 from fastnn_kernels.cpu.options import interleaved_kernel, kernel
 from fastnn_kernels.cpu.partition import ROWS, indices, span
 from fastnn_kernels.cpu.rows import EXP, SHIFTED, exp_row, largest_ahead, part_of, parts_of, per_part, quotient, scale_row
-from fastnn_kernels.cpu.vector_math import exp, exp_negative, log
+from fastnn_kernels.cpu.vector_math import exp, exp_below_0, log
 
 
 @kernel
@@ -57,7 +57,7 @@ def softmax_columns(block, rows, classes):
         total[r] = zero
     for c in range(classes):
         for r in range(rows):
-            block[c, r] = exp_negative(block[c, r])
+            block[c, r] = exp_below_0(block[c, r])
             total[r] += block[c, r]
     for r in range(rows):
         total[r] = quotient(one, total[r])
@@ -112,7 +112,7 @@ def log_softmax_columns(block, rows, classes):
         total[r] = zero
     for c in range(classes):
         for r in range(rows):
-            total[r] += exp_negative(block[c, r])
+            total[r] += exp_below_0(block[c, r])
     for r in range(rows):
         total[r] = log(total[r])
     for c in range(classes):

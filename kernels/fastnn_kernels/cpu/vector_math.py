@@ -69,11 +69,11 @@ def exp_float32(x):
     return power_of_two(shifted) * multiply_add(p, r, ONE)
 
 
-NEGATIVE_1, NEGATIVE_2, NEGATIVE_3 = f4(1.3814560e-3), f4(8.3687352e-3), f4(4.1668389e-2)
-NEGATIVE_4, NEGATIVE_5 = f4(1.6666521e-1), f4(4.9999994e-1)
+EXP_NEGATIVE_1, EXP_NEGATIVE_2, EXP_NEGATIVE_3 = f4(1.3814560e-3), f4(8.3687352e-3), f4(4.1668389e-2)
+EXP_NEGATIVE_4, EXP_NEGATIVE_5 = f4(1.6666521e-1), f4(4.9999994e-1)
 
 
-def exp_negative_float32(x):
+def exp_below_0_float32(x):
     """As `exp_float32`, in two operations fewer: n is the whole number nearest to x / ln(2), and no x is too large.
 
     The polynomial, exp(r) for |r| <= ln(2) / 2, is a minimax fit, exact to 0.03 eps.
@@ -82,8 +82,8 @@ def exp_negative_float32(x):
     shifted = multiply_add(t, LOG2_E, SHIFT)
     n = unshifted(shifted)
     r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, t))
-    p = multiply_add(multiply_add(NEGATIVE_1, r, NEGATIVE_2), r, NEGATIVE_3)
-    p = multiply_add(multiply_add(multiply_add(p, r, NEGATIVE_4), r, NEGATIVE_5), r, ONE)
+    p = multiply_add(multiply_add(EXP_NEGATIVE_1, r, EXP_NEGATIVE_2), r, EXP_NEGATIVE_3)
+    p = multiply_add(multiply_add(multiply_add(p, r, EXP_NEGATIVE_4), r, EXP_NEGATIVE_5), r, ONE)
     return power_of_two(shifted) * multiply_add(p, r, ONE)
 
 
@@ -173,8 +173,8 @@ def exp(x: float) -> float:
     return math.exp(x)
 
 
-@_in_float32(exp_negative_float32)
-def exp_negative(x: float) -> float:
+@_in_float32(exp_below_0_float32)
+def exp_below_0(x: float) -> float:
     """e**x, for x <= 0."""
     return math.exp(x)
 
@@ -233,7 +233,7 @@ def erf(x: float) -> float:
     return math.erf(x)
 
 
-LARGEST_ERROR = {"exp": 1.0, "exp_negative": 0.9, "log": 1.2, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.5, "erf": 0.9}
+LARGEST_ERROR = {"exp": 1.0, "exp_below_0": 0.9, "log": 1.2, "log1p": 1.5, "sigmoid": 1.5, "tanh": 1.5, "erf": 0.9}
 """Bounds of the relative errors in float32, in units of its eps, over all 2**32 values: ``make exhaustive``.
 
 They hold without fused multiply-adds too, where exp is off by 0.92 instead of 0.76. Results below `FLUSHED` may be 0.

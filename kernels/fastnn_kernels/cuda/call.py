@@ -22,7 +22,8 @@ _threads = threading.local()
 def scratch(dtype: np.dtype) -> DeviceArray:
     """Working memory for any product of ``dtype`` by this thread's stream, for it alone: the counters are 0 after a product again.
 
-    It is kept as long as the thread lives: allocating waits for the GPU, and freeing does so for whatever still uses the memory.
+    It is kept as long as the thread lives and no call fails: allocating waits for the GPU, and freeing does so for whatever still
+    uses the memory.
     """
     kept = vars(_threads)
     if dtype.char not in kept:
@@ -60,5 +61,9 @@ def call(
     values = {attribute: float(value) if kind == "d" else int(value) for (attribute, kind), value in given}
     named = dict(zip(instruction.dimensions, sizes, strict=True))
     split = blocks if blocks and instruction.parallel else blocks_for(name, dtype.name, named, values, elements, most_blocks())
-    with in_order(stream, *operands):
-        stream.launch(entry, split, (0, *addresses, *sizes, *values.values()))
+    try:
+        with in_order(stream, *operands):
+            stream.launch(entry, split, (0, *addresses, *sizes, *values.values()))
+    except BaseException:
+        vars(_threads).clear()  # an interrupted product may leave counters that are not 0
+        raise

@@ -153,8 +153,8 @@ class Entry:
     unit: str
     parameters: dict[str, str]
     kernel: Kernel
+    multiprocessors: int
     variants: tuple[tuple[Variant, Kernel], ...] = ()
-    multiprocessors: int = 1
 
 
 _entries: dict[str, Entry] = {}
@@ -283,7 +283,7 @@ def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, En
         capability, multiprocessors = tuple(found.compute_capability), int(found.properties.multiprocessor_count)
         kernels = objects.load(with_variants(missing, capability), capability, progress)
         for unit in missing:
-            _entries[unit] = Entry(unit, unit_parameters(unit), kernels[unit], _variants(unit, kernels), multiprocessors)
+            _entries[unit] = Entry(unit, unit_parameters(unit), kernels[unit], multiprocessors, _variants(unit, kernels))
     return {unit: _entries[unit] for unit in units}
 
 

@@ -35,8 +35,19 @@ def view(value: Any, stream: int) -> View:
         return View(array.ctypes.data, array.shape, strides, array.dtype, not array.flags.writeable, device, (array, value))
     found = value.__cuda_array_interface__
     dtype, (address, readonly) = np.dtype(found["typestr"]), found["data"]
-    strides = found.get("strides") and tuple(step // dtype.itemsize for step in found["strides"])
-    return View(address, tuple(found["shape"]), strides, dtype, readonly, 0, value)
+    shape, steps = tuple(found["shape"]), found.get("strides")
+    return View(address, shape, _in_elements(steps, len(shape), dtype.itemsize), dtype, readonly, 0, value)
+
+
+def _in_elements(strides: tuple[int, ...] | None, axes: int, item_bytes: int) -> tuple[int, ...] | None:
+    """The interface's strides; refused where cuda.core refuses them."""
+    if strides is None:
+        return None
+    if len(strides) != axes:
+        raise ValueError(f"shape has {axes} sizes, but strides has {len(strides)} elements")
+    if any(step % item_bytes for step in strides):
+        raise ValueError("strides must be divisible by itemsize")
+    return tuple(step // item_bytes for step in strides)
 
 
 def export(array: DeviceArray, max_version: tuple[int, int] | None) -> Any:

@@ -68,25 +68,31 @@ def read(value: Any, name: str) -> DeviceArray:
             f"{name}, a {type(value).__name__}, cannot be read on the GPU: {error}. Of bfloat16 numbers give the bits: "
             f"{name}.view(torch.uint16) of PyTorch's, jax.lax.bitcast_convert_type({name}, 'uint16') of JAX's"
         ) from error
+    _check_view(found, name)
     array = DeviceArray(
         *(found.address, found.shape, found.dtype, (found.owner, value)),
         strides=found.strides,
         stream=interface.get("stream"),
         readonly=found.readonly,
     )
-    _check(found, array.span, name)
+    _check_memory(array, name)
     return array
 
 
-def _check(found: View, span: int, name: str) -> None:
-    """Refuse what no kernel can read; the array's elements take ``span`` bytes."""
+def _check_view(found: View, name: str) -> None:
+    """Refuse what no kernel can read."""
     if found.device != 0:
         raise ValueError(f"{name} lies on GPU {found.device}; GPU 0 alone is used: CUDA_VISIBLE_DEVICES says which one that is")
     if min(found.strides or (), default=0) < 0:
         raise ValueError(f"{name} has steps below 0, {found.strides}; make a contiguous copy of it")
     if not all(isinstance(size, int) and size >= 0 for size in found.shape):
         raise ValueError(f"{name} has the shape {found.shape}, whose sizes must be integers of at least 0")
-    if span and (found.address == 0 or found.address % found.dtype.itemsize):
-        raise ValueError(f"{name} lies at address {found.address:#x}, which no array of {found.dtype} can have")
-    if span and not (device.known(found.address) and device.known(found.address + span - 1)):
-        raise ValueError(f"{name} takes {span} bytes from address {found.address:#x} on, which are not all memory of the GPU")
+
+
+def _check_memory(array: DeviceArray, name: str) -> None:
+    """Refuse elements that cannot lie where they are said to."""
+    address, span = array.address, array.span
+    if span and (address == 0 or address % array.dtype.itemsize):
+        raise ValueError(f"{name} lies at address {address:#x}, which no array of {array.dtype} can have")
+    if span and not (device.known(address) and device.known(address + span - 1)):
+        raise ValueError(f"{name} takes {span} bytes from address {address:#x} on, which are not all memory of the GPU")

@@ -167,16 +167,19 @@ def test_copy_matrix_equals_its_twin(dtype: str, transposes: bool) -> None:
             np.testing.assert_array_equal(out, wanted)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("apart", [0, packing.FAR])
 @pytest.mark.parametrize("width", [4, 6, 8, 16])
 @pytest.mark.parametrize("terms", [1, 9, 40])
 @pytest.mark.parametrize("items", [3, 12, 23, 32])
 @pytest.mark.parametrize("transposes", [False, True])
-def test_packed_panels(transposes: bool, items: int, terms: int, width: int) -> None:
-    """As the formula says, and nothing is written around the panels."""
+def test_packed_panels(transposes: bool, items: int, terms: int, width: int, apart: int, dtype: str) -> None:
+    """As the formula says, and nothing is written around the panels; between the source's rows are ``apart`` other elements."""
     start, before = 4, 6
-    term, item = (1, terms) if transposes else (items, 1)
-    source, size = np.arange(items * terms + start, dtype=np.float32), -(-items // width) * width * terms
-    packed = np.full(before + size + 16, -1, np.float32)
+    term, item = (1, terms + apart) if transposes else (items + apart, 1)
+    source = np.arange(start + 1 + (terms - 1) * term + (items - 1) * item, dtype=dtype)
+    size = -(-items // width) * width * terms
+    packed = np.full(before + size + 16, -1, dtype)
     packing.pack(source, start, term, item, terms, items, width, packed, before)
     for p in range(terms):
         for j in range(items):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 EXACT = {
     "exp": np.exp,
-    "exp_negative": np.exp,
+    "exp_below_0": np.exp,
     "log": np.log,
     "log1p": np.log1p,
     "sigmoid": lambda x: np.where(x >= 0, 1.0, np.exp(-abs(x))) / (1.0 + np.exp(-abs(x))),
@@ -24,7 +24,7 @@ EXACT = {
 
 RANGES = {
     "exp": (-87.3, 88.7),
-    "exp_negative": (-87.3, 0.0),
+    "exp_below_0": (-87.3, 0.0),
     "log": (1e-37, 100.0),
     "log1p": (0.0, 1.0),
     "sigmoid": (-87.0, 87.0),
@@ -36,7 +36,7 @@ BIG = np.float32(3e38)
 
 SPECIAL = {
     "exp": ((0.0, 1.0), (-0.0, 1.0), (np.inf, np.inf), (-np.inf, 0.0), (88.73, np.inf), (-88.0, 0.0), (BIG, np.inf), (-BIG, 0.0)),
-    "exp_negative": ((0.0, 1.0), (-0.0, 1.0), (-np.inf, 0.0), (-88.0, 0.0), (-BIG, 0.0)),
+    "exp_below_0": ((0.0, 1.0), (-0.0, 1.0), (-np.inf, 0.0), (-88.0, 0.0), (-BIG, 0.0)),
     "log": ((1.0, 0.0), (0.0, -np.inf), (-0.0, -np.inf), (np.inf, np.inf), (-1.0, np.nan), (-np.inf, np.nan), (-1e-40, np.nan)),
     "log1p": ((0.0, 0.0), (1.0, np.log(2.0)), (1e-30, 1e-30)),
     "sigmoid": ((0.0, 0.5), (-0.0, 0.5), (np.inf, 1.0), (-np.inf, 0.0), (BIG, 1.0), (-BIG, 0.0), (-100.0, 0.0)),

@@ -199,7 +199,7 @@ def test_kernels_run_as_launched_and_as_a_graph(driver, monkeypatch):
     monkeypatch.setattr(
         driver, "launch", lambda queue, shape, kernel, *arguments: done.append((queue is builder, shape.grid, arguments))
     )
-    stream, entry = driver.Stream(), driver.Entry("an entry", {"address": "uint64", "rate": "float64"}, None)
+    stream, entry = driver.Stream(), driver.Entry("an entry", {"address": "uint64", "rate": "float64"}, None, 132)
     stream.launch(entry, 3, (1, 2.5))
     stream.capture([(entry, 2, (np.int64(7), 0))]).launch(times=2)
     assert done == [(False, (3, 1, 1), (1, 2.5)), (True, (2, 1, 1), (7, 0.0)), "end", "upload", "graph", "graph"]
@@ -217,7 +217,7 @@ def test_a_variant_is_launched_in_its_own_way(driver, calls, monkeypatch):
     monkeypatch.setattr(driver, "_configuration", lambda shape: shape)
     monkeypatch.setattr(driver, "_descriptor", lambda tensor_map: tensor_map)
     monkeypatch.setattr(driver, "launch", lambda queue, *launched: done.append(launched))
-    entry = driver.Entry("matmul_bfloat16", parameters, "own", ((variant, "variant"),), 132)
+    entry = driver.Entry("matmul_bfloat16", parameters, "own", 132, ((variant, "variant"),))
     driver.Stream().launch(entry, 528, arguments)
     driver.Stream().launch(entry, 3, [*arguments[:1], 264, *arguments[2:]])  # an address that does not suit
     (shape, kernel, *given), (other, own, *_) = done

@@ -11,7 +11,7 @@ import fastnn_kernels
 import numpy as np
 import pytest
 from fastnn_kernels import to_device
-from fastnn_kernels.cuda import device, foreign, streams
+from fastnn_kernels.cuda import call, device, foreign, streams
 from fastnn_kernels.cuda import device_simulated as simulated
 
 from tests.foreign import LEGACY, LIBRARIES, OfCupy, OfJax, OfNumba, OfTorch
@@ -95,6 +95,20 @@ def test_memory_lives_as_long_as_somebody_holds_it():
     del capsule
     gc.collect()
     assert buffer() is None
+
+
+def test_scratch_of_an_interrupted_product_is_dropped(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    x = to_device(np.ones((2, 2), np.float32))
+    fastnn_kernels.matmul(x, x)
+    kept = call.scratch(x.dtype)
+    with monkeypatch.context() as patched:
+        patched.setattr(device.Stream, "launch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fastnn_kernels.matmul(x, x)
+    assert call.scratch(x.dtype) is not kept
 
 
 def test_a_view_holds_the_array_of_the_other_library():

@@ -163,7 +163,11 @@ class Told(OfNumba):
         ({"data": (4098, False)}, "x lies at address 0x1002, which"),
         ({"data": (4096, False)}, "x takes 240 bytes from address 0x1000 on, which are not all memory of the GPU"),
         ({"shape": (1 << 40, 8)}, "x takes 35184372088832 bytes from"),
-        ({"shape": (-5, 8)}, "x"),
+        ({"shape": (-5, 8)}, r"x has the shape \(-5, 8\), whose sizes must be integers of at least 0"),
+        ({"shape": ("a",)}, r"x has the shape \('a',\), whose sizes must be integers"),
+        ({"strides": (-80, 16, 4)}, r"x has steps below 0, \(-20, 4, 1\); make a contiguous copy of it"),
+        ({"strides": (4,)}, r"x, a Told, cannot be read on the GPU: shape has 3 sizes, but strides has 1 elements\."),
+        ({"strides": (80, 16, 6)}, r"x, a Told, cannot be read on the GPU: strides must be divisible by itemsize\."),
     ],
 )
 def test_an_interface_that_cannot_be_true_is_refused(more, message):

@@ -73,6 +73,9 @@ copy_to_panel, transpose_to_panel = _block_copier(False, spills=True), _block_co
 """The same in a panel of at most SIDE columns or a multiple of them: up to SIDE elements from a row's start are written before the
 next row is."""
 
+assert MR <= SIDE
+assert all(columns <= SIDE or columns % SIDE == 0 for columns in map(TILE.columns, (4, 8)))
+
 
 @kernel
 def copy_matrix(source, source_at, out, out_at, rows, columns, transposes):
@@ -104,7 +107,8 @@ def pack_panel(source, source_at, packed, packed_at, rows, columns, transposes):
     place, width = packed_at
     terms, items = (columns, rows) if transposes else (rows, columns)
     for i in range(0, items, SIDE):
-        some, whole = min(SIDE, items - i), terms - terms % SIDE if items - i == MR else 0
+        some = min(SIDE, items - i)
+        whole = terms - terms % SIDE if some == MR else 0
         for t in range(0, whole, SIDE):
             if transposes:
                 transpose_to_panel(source, (start + i * row + t, row), packed, (place + t * width + i, width), (MR, SIDE))
@@ -118,14 +122,14 @@ def pack_panel(source, source_at, packed, packed_at, rows, columns, transposes):
                 copy_to_panel(source, (start + t * row + i, row), packed, (place + t * width + i, width), (left, some))
 
 
-def is_half(array: Any) -> bool:
+def is_bfloat16(array: Any) -> bool:
     """Whether an array's type is that of bfloat16, by its bits."""
     return array.dtype == types.uint16
 
 
 def _or_plainly(copier: Any) -> Any:
     """The form that suits the types and what is compiled for: from AVX2 on, parts of a vector of floats are loaded as fast."""
-    return lambda source, *_: (copier if TILE.vector_bytes >= 32 and not is_half(source) else copy_matrix_plainly).py_func
+    return lambda source, *_: (copier if TILE.vector_bytes >= 32 and not is_bfloat16(source) else copy_matrix_plainly).py_func
 
 
 @by_type(_or_plainly(copy_matrix))
@@ -139,8 +143,8 @@ def copy_panel(source, source_at, packed, packed_at, rows, columns, transposes):
 
 
 def _must_be_packed(array: Any) -> Any:
-    half = is_half(array)
-    return lambda array: half
+    packed = is_bfloat16(array)
+    return lambda array: packed
 
 
 @by_type(_must_be_packed)
@@ -151,7 +155,7 @@ def must_be_packed(array):
 @intrinsic
 def readable(typingctx: Any, array: Any, scratch: Any) -> Any:
     """What the micro-kernel may read of a matrix: ``array``, or ``scratch`` if it must be packed."""
-    chosen = int(is_half(array))
+    chosen = int(is_bfloat16(array))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return args[chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -149,7 +150,8 @@ def given_tensors(what: str, value: Any) -> list[KerasTensor]:
     tensors = tensors_of(value)
     if tensors is None or not all(isinstance(tensor, KerasTensor) for tensor in tensors):
         raise ValueError(
-            f"`{what}` of a Model must be what Input(shape) or a call of a layer returned, or a list or dict of such; got {value!r}"
+            f"`{what}` of a Model must be what Input(shape) or a call of a layer returned, or a list or dict of such; "
+            f"got {reprlib.repr(value)}"
         )
     return tensors
 

@@ -16,6 +16,12 @@ from fastnn_kernels.units import all_units
 import fastnn
 from fastnn import config
 from fastnn.engine import select
+from fastnn.errors import near_matches
+
+PREFIX = "FASTNN_"
+VARIABLES = ("FASTNN_CACHE_DIR", "FASTNN_DATA", "FASTNN_DEVICE", "FASTNN_PREBUILT", "FASTNN_SAMPLE_MEMORY")
+"""Of the environment: where kernels are kept; data for lessons and benchmarks; the device; whether prebuilt kernels are used; the
+memory of a GPU that samples may take."""
 
 
 def report() -> str:
@@ -31,6 +37,7 @@ def report() -> str:
         "device": device(),
         "float type": config.floatx(),
         "cache": cache(),
+        "variables": variables(),
         "GPU": gpu(),
         "name": namesakes(),
     }
@@ -79,12 +86,31 @@ def cache() -> str:
         return "none: this user has no home folder; set FASTNN_CACHE_DIR"
     files = store.kept(folder)
     chosen = " (FASTNN_CACHE_DIR)" if os.environ.get("FASTNN_CACHE_DIR") else ""
-    writable = "" if os.access(folder if folder.exists() else _nearest(folder), os.W_OK) else ", cannot be written"
-    return f"{folder}{chosen}: {len(files)} kernels, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB{writable}"
+    size = sum(file.stat().st_size for file in files) / 1e6
+    return f"{folder}{chosen}: {len(files)} kernels, {size:.1f} MB{unusable(folder)}"
 
 
-def _nearest(folder: Path) -> Path:
-    return next(parent for parent in folder.parents if parent.exists())
+def unusable(folder: Path) -> str:
+    """Why a cache directory cannot be used; "" if it can, or could be made."""
+    if not folder.exists():
+        parent = next(parent for parent in folder.parents if parent.exists())
+        return "" if os.access(parent, os.W_OK) else ", cannot be made"
+    try:
+        system.private_directory(folder)
+    except OSError as error:
+        return f", cannot be used ({error})"
+    return "" if os.access(folder, os.W_OK) else ", cannot be written"
+
+
+def variables() -> str:
+    """The variables of the environment that are meant for fastnn, and which of them mean nothing."""
+    names = sorted(name for name in os.environ if name.startswith(PREFIX))
+    return ", ".join(name if name in VARIABLES else f"{name} (unknown{_meant(name)})" for name in names) or "none"
+
+
+def _meant(name: str) -> str:
+    close = near_matches(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in VARIABLES], count=1)
+    return f": {PREFIX}{close[0]}?" if close else ""
 
 
 def device() -> str:

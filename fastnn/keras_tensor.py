@@ -32,9 +32,6 @@ class KerasTensor:
     <KerasTensor shape=(None, 3), dtype=float32, name=x>
     """
 
-    __array_ufunc__ = None
-    """NumPy's functions refuse a tensor without data instead of wrapping it into an object array."""
-
     def __init__(self, shape: Sequence[int | None], dtype: str = "float32", name: str | None = None) -> None:
         self.shape: Shape = tuple(shape)
         self.dtype = dtype
@@ -52,6 +49,25 @@ class KerasTensor:
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self!r} has no data, so it is neither true nor false")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} has no {name!r}: it stands for a value of a model, and only layers and activations take it")
+
+    def __array_ufunc__(self, function: Any, *_: Any, **kwargs: Any) -> NoReturn:
+        if function.nin == 2:  # array + tensor
+            self.__add__()
+        raise TypeError(
+            f"np.{function.__name__} cannot compute with {self!r}, which has no data: only layers and activations take it, such as "
+            "fastnn.activations.tanh"
+        )
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no data, so it has no length; its sizes are in shape")
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no data, so it is no number")
+
+    __int__ = __index__ = __float__
 
     def __add__(self, *_: Any) -> NoReturn:
         raise TypeError(

@@ -21,7 +21,7 @@ def summary() -> str:
     """What came prebuilt, what this process compiled and what it read from the cache."""
     report = objects.report()
     came = f"{len(report.prebuilt)} prebuilt for {prebuilt.level()}, " if report.prebuilt else ""
-    taken = f" in {sum(report.compiled.values()):.1f} s" if report.compiled else ""
+    taken = f" in {report.seconds:.1f} s" if report.compiled else ""
     where = f" from {report.directory}" if report.directory else " (no cache directory)" if report.compiled else ""
     return f"{came}{len(report.compiled)} compiled{taken}, {len(report.cached)} read{where}"
 

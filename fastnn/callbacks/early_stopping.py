@@ -77,6 +77,8 @@ class EarlyStopping(Callback):
         for name, value, kind in (("monitor", monitor, str), ("min_delta", min_delta, Real), ("patience", patience, Integral)):
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"{name} of EarlyStopping must be {KINDS[kind]}, got {value!r}")
+        if patience < 0:
+            raise ValueError(f"patience of EarlyStopping must be at least 0, got {patience!r}")
         self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
         self.patience, self.verbose = patience, verbose

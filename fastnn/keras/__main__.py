@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     script = arguments[0]
-    if not os.path.exists(script):
+    if not os.path.isfile(script) and not os.path.isfile(os.path.join(script, "__main__.py")):
         print(f"python -m fastnn.keras: no such file: {script}", file=sys.stderr)
         return 2
     install()
@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     sys.argv[:] = arguments
     if not sys.flags.safe_path:  # python -P
         sys.path[0] = os.path.dirname(os.path.abspath(script))
+    sys.path.insert(1, os.path.join(os.path.dirname(__file__), "spawned"))
     runpy.run_path(script, run_name="__main__")
     return 0
 

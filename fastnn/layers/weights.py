@@ -13,6 +13,9 @@ from fastnn import initializers
 from fastnn.layers.arguments import checked_dtype, checked_flag
 from fastnn.variables import Variable
 
+LARGEST_WEIGHT = 1 << 43
+"""Bytes, about 9 TB: whatever is larger is a mistake in a shape."""
+
 
 class Weights:
     """The weights of a `Layer`; a base of it."""
@@ -48,6 +51,8 @@ class Weights:
             Such as ``"kernel"``.
         """
         dtype = self.dtype if dtype is None else checked_dtype(dtype)
+        if (size := math.prod(shape) * np.dtype(dtype).itemsize) > LARGEST_WEIGHT:
+            raise ValueError(f"weight {name!r} of layer {self.name!r} of shape {tuple(shape)} would take {size / 1e12:.0f} TB")
         value = np.asarray(initializers.get(initializer)(tuple(shape), dtype=dtype))
         if value.shape != tuple(shape):
             raise ValueError(
@@ -138,7 +143,10 @@ class Weights:
                 f"You called `set_weights(weights)` on layer {self.name!r} with a weight list of length {len(weights)}, but the "
                 f"layer was expecting {len(own)} weights.{hint}"
             )
-        values = [np.asarray(value, weight.dtype) for weight, value in zip(own, weights, strict=True)]
+        try:
+            values = [np.asarray(value, weight.dtype) for weight, value in zip(own, weights, strict=True)]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"set_weights of layer {self.name!r} takes one array of numbers per weight: {error}") from None
         for weight, value in zip(own, values, strict=True):
             if weight.shape != value.shape:
                 raise ValueError(

@@ -96,5 +96,12 @@ def clone_model(model: Model) -> Any:
     -------
     Model
         Of the same class.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is none.
     """
+    if not hasattr(type(model), "from_config"):
+        raise TypeError(f"clone_model takes a model, got {model!r}")
     return type(model).from_config(model.get_config())

@@ -190,6 +190,8 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A model made from what `get_config` returned; its weights are new."""
+        if "layers" not in config:
+            raise ValueError(f"the configuration of a Sequential has its layers under 'layers'; got the keys {list(config)}")
         layers = [registry.deserialize(layer, custom_objects) for layer in config["layers"]]
         return cls(layers, config.get("trainable", True), config.get("name"))
 

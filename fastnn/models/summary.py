@@ -64,6 +64,8 @@ def _columns(connected: bool, trainable: bool, length: int | None, positions: Se
         ends, width = [end * 0.9 for end in ends] + [1.0], width + 12
     if len(ends) != len(titles):
         raise ValueError(f"`positions` must have {len(titles)} numbers, one a column, got {list(positions or ())}")
+    if not isinstance(length, int | None):
+        raise TypeError(f"line_length must be an integer, got {length!r}")
     length = length or min(width, shutil.get_terminal_size().columns - 4)
     edges = [0, *(int(end * length) for end in ends)]
     widths = [after - before - 3 for before, after in pairwise(edges)]

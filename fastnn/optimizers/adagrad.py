@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastnn.optimizers.arguments import not_negative
 from fastnn.optimizers.base import Optimizer
 
 
@@ -28,7 +29,7 @@ class Adagrad(Optimizer):
     Raises
     ------
     ValueError
-        If ``initial_accumulator_value`` is negative.
+        If ``initial_accumulator_value`` or ``epsilon`` is negative.
     """
 
     op = "adagrad"
@@ -43,9 +44,8 @@ class Adagrad(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, name, **kwargs)
-        if not initial_accumulator_value >= 0:
-            raise ValueError(f"`initial_accumulator_value` must be at least 0, got {initial_accumulator_value!r}")
-        self.initial_accumulator_value, self.epsilon = float(initial_accumulator_value), float(epsilon)
+        self.initial_accumulator_value = not_negative("Adagrad", "initial_accumulator_value", initial_accumulator_value)
+        self.epsilon = not_negative("Adagrad", "epsilon", epsilon)
 
     @property
     def state(self) -> tuple[tuple[str, float], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.optimizers.arguments import fraction
+from fastnn.optimizers.arguments import decay, not_negative
 from fastnn.optimizers.base import Optimizer
 
 
@@ -19,7 +19,7 @@ class Adam(Optimizer):
     learning_rate : float
         Step size.
     beta_1, beta_2 : float
-        How much of the running means stays; from 0 to 1.
+        How much of the running means stays; from 0 to below 1.
     epsilon : float
         Added to the root.
     amsgrad : bool
@@ -32,7 +32,7 @@ class Adam(Optimizer):
     Raises
     ------
     ValueError
-        If ``beta_1`` or ``beta_2`` is not from 0 to 1.
+        If ``beta_1`` or ``beta_2`` is not from 0 to below 1, or ``epsilon`` is negative.
 
     Examples
     --------
@@ -54,8 +54,8 @@ class Adam(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, name, **kwargs)
-        self.beta_1, self.beta_2 = fraction("Adam", "beta_1", beta_1), fraction("Adam", "beta_2", beta_2)
-        self.epsilon, self.amsgrad = float(epsilon), bool(amsgrad)
+        self.beta_1, self.beta_2 = decay("Adam", "beta_1", beta_1), decay("Adam", "beta_2", beta_2)
+        self.epsilon, self.amsgrad = not_negative("Adam", "epsilon", epsilon), bool(amsgrad)
 
     @property
     def betas(self) -> tuple[float, float]:  # type: ignore[override]

@@ -57,3 +57,17 @@ def fraction(owner: str, name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"`{name}` of {owner} must be a float between [0, 1], got {name}={value!r}")
     return float(value)
+
+
+def decay(owner: str, name: str, value: Any) -> float:
+    """``value`` as what stays of a running mean: with 1 nothing new comes in, and Adam's correction divides by 0."""
+    if fraction(owner, name, value) == 1:
+        raise ValueError(f"`{name}` of {owner} must be below 1, got {name}={value!r}")
+    return float(value)
+
+
+def not_negative(owner: str, name: str, value: Any) -> float:
+    """``value`` as a finite float of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+        raise ValueError(f"`{name}` of {owner} must be a float of at least 0, got {name}={value!r}")
+    return float(value)

@@ -220,6 +220,8 @@ class Optimizer:
         known = {id(variable) for variable in self._variables} if self.built else {id(variable) for variable in variables}
         pairs = []
         for gradient, variable in zip(grads, variables, strict=True):
+            if not isinstance(variable, Variable):
+                raise TypeError(f"a gradient comes with a variable, such as those of model.trainable_variables; got {variable!r}")
             if id(variable) not in known:
                 raise ValueError(
                     f"Unknown variable: {variable.path}. {self.name} was built for other variables; make a new optimizer for "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.optimizers.arguments import fraction
+from fastnn.optimizers.arguments import decay, fraction, not_negative
 from fastnn.optimizers.base import Optimizer
 
 
@@ -19,7 +19,7 @@ class RMSprop(Optimizer):
     learning_rate : float
         Step size.
     rho : float
-        How much of the running means stays; from 0 to 1.
+        How much of the running means stays; from 0 to below 1.
     momentum : float
         From 0 to 1.
     epsilon : float
@@ -34,7 +34,7 @@ class RMSprop(Optimizer):
     Raises
     ------
     ValueError
-        If ``rho`` or ``momentum`` is not from 0 to 1.
+        If ``rho`` is not from 0 to below 1, ``momentum`` not from 0 to 1, or ``epsilon`` negative.
 
     Examples
     --------
@@ -56,8 +56,8 @@ class RMSprop(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, name, **kwargs)
-        self.rho, self.momentum = fraction("RMSprop", "rho", rho), fraction("RMSprop", "momentum", momentum)
-        self.epsilon, self.centered = float(epsilon), bool(centered)
+        self.rho, self.momentum = decay("RMSprop", "rho", rho), fraction("RMSprop", "momentum", momentum)
+        self.epsilon, self.centered = not_negative("RMSprop", "epsilon", epsilon), bool(centered)
 
     @property
     def state(self) -> tuple[tuple[str, float], ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastnn.layers import Layer
 
 ADVICE = (
-    "Scale the features (subtract their mean, divide by their standard deviation) or lower the learning rate (now {rate:g}). "
+    "Lower the learning rate (now {rate:g}) or scale the features (subtract their mean, divide by their standard deviation). "
     "Training goes on, as in Keras."
 )
 
@@ -40,7 +40,7 @@ def _culprit(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> str
     for name, output in _outputs(runtime, samples, rows):
         if not np.isfinite(output).all():
             return f"the output of layer {name!r} is not, and it is the first one"
-    return "every layer's weights and outputs are finite; look for large or missing values in x, y or the sample weights"
+    return "every layer's weights and outputs are finite; targets or sample weights are missing or too large, or the outputs are"
 
 
 def _outputs(runtime: Runtime, samples: Samples, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,7 +184,7 @@ def split(samples: Samples, validation_split: float, *, weighted: bool) -> tuple
 
     ``weighted``: whether the weights are the user's own; those of classes are for training alone.
     """
-    if not 0 < validation_split < 1:
+    if not isinstance(validation_split, Real) or not 0 < validation_split < 1:
         raise ValueError(f"validation_split must be between 0 and 1, got {validation_split!r}")
     at = math.floor(samples.count * (1 - validation_split))
     if at in (0, samples.count):

@@ -58,7 +58,11 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f"fastnn_kernels.{_HOME_OF[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'fastnn_kernels' has no attribute {name!r}")
+    import difflib
+
+    close = [] if name.startswith("_") else difflib.get_close_matches(name, __all__, n=2)
+    meant = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise AttributeError(f"module 'fastnn_kernels' has no attribute {name!r}. {meant}It has: {', '.join(__all__)}.")
 
 
 def __dir__() -> list[str]:

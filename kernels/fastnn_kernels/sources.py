@@ -56,7 +56,7 @@ class SourceGraph:
         self.originals: dict[Key, Key] = {}  # an imported name, and what it is in its own file
         self.roots: dict[str, set[Key]] = {}
         host_files = {f"{target.folder}/{name}.py" for name in target.host_files}
-        trees = {path: ast.parse(text) for path, text in sources.items() if path not in host_files}
+        trees = {path: ast.parse(text, path) for path, text in sources.items() if path not in host_files}
         for path, tree in trees.items():
             for node in _imports(tree):
                 self._add_import(path, node)

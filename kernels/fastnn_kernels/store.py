@@ -36,7 +36,7 @@ def _warn(path: Path | None, error: OSError) -> None:
     if not _warned:
         _warned = True
         where = f"{path} cannot be used" if path else "no place is known"
-        advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that can be written"
+        advice = "compiled kernels are kept for this process only; set FASTNN_CACHE_DIR to a directory that you alone can write"
         warn(f"the cache of compiled kernels: {where} ({error}); {advice}", RuntimeWarning)
 
 

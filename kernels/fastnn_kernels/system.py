@@ -147,7 +147,7 @@ def at_fork(
 def cache_directory() -> Path | None:
     """Where compiled objects are kept: ``FASTNN_CACHE_DIR`` or the user's cache folder; None for a user without a home."""
     if chosen := os.environ.get("FASTNN_CACHE_DIR"):
-        return Path(chosen).absolute()
+        return Path(chosen).expanduser().absolute()
     variable = {"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME")
     folder = os.environ.get(variable, "") if variable else ""
     if folder and Path(folder).is_absolute():
@@ -169,7 +169,7 @@ def private_directory(path: Path) -> None:
     own_id = getattr(os, "geteuid", None)  # POSIX only
     status = path.stat()
     if own_id is not None and (status.st_uid not in (own_id(), 0) or status.st_mode & 0o022):
-        raise PermissionError("other users may write to it, and code is loaded from it")
+        raise PermissionError("other users may write to it, and code is loaded from it: chmod go-w")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

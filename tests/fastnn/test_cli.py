@@ -144,7 +144,30 @@ def test_cache_without_a_home_and_one_that_cannot_be_written(monkeypatch, tmp_pa
     assert "set FASTNN_CACHE_DIR" in info.cache()
     monkeypatch.setattr(info.system, "cache_directory", lambda: tmp_path / "missing" / "deeper")
     monkeypatch.setattr(info.os, "access", lambda path, mode: path != tmp_path)
-    assert "cannot be written" in info.cache()
+    assert info.cache().endswith(", cannot be made")
+    monkeypatch.setattr(info.system, "cache_directory", lambda: tmp_path)
+    assert info.cache().endswith(", cannot be written")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(info.system, "cache_directory", lambda: tmp_path / "file")
+    assert ", cannot be used (" in info.cache()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX systems")
+def test_a_cache_that_others_may_write_is_said_to_be_unusable(monkeypatch, tmp_path):
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(info.system, "cache_directory", lambda: tmp_path)
+    assert "other users may write to it, and code is loaded from it: chmod go-w" in info.cache()
+
+
+def test_variables_that_mean_nothing_are_told(monkeypatch):
+    for name in info.os.environ:
+        if name.startswith("FASTNN_"):
+            monkeypatch.delenv(name)
+    assert info.variables() == "none"
+    monkeypatch.setenv("FASTNN_DEVICE", "cpu")
+    monkeypatch.setenv("FASTNN_CACHE_DIRR", "x")
+    monkeypatch.setenv("FASTNN_QQ", "x")
+    assert info.variables() == "FASTNN_CACHE_DIRR (unknown: FASTNN_CACHE_DIR?), FASTNN_DEVICE, FASTNN_QQ (unknown)"
 
 
 @pytest.mark.parametrize(

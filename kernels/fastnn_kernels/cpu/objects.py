@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,16 @@ ALLOWED_SYMBOLS = frozenset(
 
 @dataclass
 class Report:
-    """What this process compiled (seconds by unit), what it read from the directory, and what came prebuilt, in order."""
+    """What this process compiled (seconds by unit), what it read from the directory, and what came prebuilt, in order.
+
+    ``seconds``: how long it compiled and waited for others who did.
+    """
 
     directory: Path | None = None
     compiled: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
     prebuilt: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 _lock = threading.RLock()
@@ -53,7 +57,7 @@ _report = Report()
 def report() -> Report:
     """A copy of what `load` did so far."""
     with _lock:
-        return Report(_report.directory, dict(_report.compiled), list(_report.cached), list(_report.prebuilt))
+        return replace(_report, compiled=dict(_report.compiled), cached=list(_report.cached), prebuilt=list(_report.prebuilt))
 
 
 def load(units: Iterable[str], progress: Progress | None = None) -> dict[str, int]:
@@ -90,8 +94,10 @@ def _kept_or_compiled(units: list[str], progress: Progress | None) -> dict[str, 
             objects[unit] = _compiled(directory, unit, digests[unit], compile_unit) if data is None else data
 
     if missing:
+        start = time.perf_counter()
         with store.locks(directory) as lock:
             compile_units(missing, _compile, begin, make)
+        _report.seconds += time.perf_counter() - start
         begin(len(missing), "")
     return objects
 

@@ -29,6 +29,8 @@ BLOCK_NS = 16.0
 
 def given(name: str, value: Any, like: Any = None, first: str = "") -> Any:
     """``value`` as an array where it lies, which is where ``like`` does, the argument ``first``."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} is a masked array that hides values; {name}.filled(number) puts a number in their places")
     array = value if type(value) is np.ndarray else read(value, name) if on_device(value) else np.asarray(value)
     if like is not None and isinstance(array, np.ndarray) != isinstance(like, np.ndarray):
         raise TypeError(places.apart(name, array, first))
@@ -45,7 +47,8 @@ def floats(name: str, value: Any, like: Any = None, first: str = "", *, matrix: 
     array = given(name, value, like, first)
     if array.dtype not in FLOATS:
         advice = f"np.asarray({name}, np.float32)" if isinstance(array, np.ndarray) else places.CASTS.format(name=name)
-        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}; {advice} makes such a copy")
+        copy = f"; {advice} makes such a copy" if array.dtype.kind in "biufO" else ""
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}{copy}")
     if like is not None and array.dtype != like.dtype:
         raise TypeError(f"{name} is {array.dtype}, but {first} is {like.dtype}; {name}.astype({first}.dtype) makes them equal")
     if not isinstance(array, np.ndarray) and not (array.contiguous or (matrix and array.T.contiguous)):

@@ -50,6 +50,18 @@ def test_a_script_that_is_no_python_is_shown_as_python_shows_it(tmp_path, python
     assert broken.stderr.startswith(f'  File "{script}", line 1\n')
 
 
+def test_processes_that_a_script_spawns_are_led_to_fastnn_too(tmp_path, python_environment):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, keras\nfrom tensorflow.keras import layers\n"
+        "def name(_):\n    return keras.layers.Dense.__module__, layers.Dense is keras.layers.Dense\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n        print(pool.map(name, [1]))\n"
+    )
+    done = runner(script, env=python_environment, timeout=60)
+    assert (done.stdout, done.stderr) == ("[('fastnn.layers.dense', True)]\n", "")
+
+
 def test_an_interrupted_script_ends_as_python_ends_it(tmp_path, python_environment):
     script = tmp_path / "interrupted.py"
     script.write_text("raise KeyboardInterrupt")

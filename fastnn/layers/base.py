@@ -88,10 +88,12 @@ class Layer(Weights):
         self._inbound_nodes: list[Node] = []
         self._eager: dict[tuple[int, ...], Any] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        if "_eager" not in vars(self) and not name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first: there is no {name!r} yet")
-        return object.__getattribute__(self, name)  # raises what Python, or a property, has to say
+    if not TYPE_CHECKING:  # a layer does not have every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if "_eager" not in vars(self) and not name.startswith("__"):
+                raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first: there is no {name!r} yet")
+            return object.__getattribute__(self, name)  # raises what Python, or a property, has to say
 
     # -- what a layer defines --------------------------------------------------------------------------------------------
 

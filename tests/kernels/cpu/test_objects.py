@@ -313,14 +313,13 @@ def test_a_process_that_is_killed_while_it_compiles_is_waited_for_no_longer(make
 
 @needs_locks
 def test_what_another_process_compiled_meanwhile_is_read(maker, fresh, tmp_path, monkeypatch):
-    monkeypatch.setattr(system, "LOCK_PATIENCE", 0.0)
-    load()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(system, "LOCK_PATIENCE", 0.0)
+        load()
     path = stored(tmp_path)
     content = path.read_bytes()
     path.unlink()
     fresh()
-    monkeypatch.undo()
-    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
 
     def end_it(*call):
         path.write_bytes(content)
